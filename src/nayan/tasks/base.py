@@ -1,0 +1,121 @@
+"""What differs between tasks, and what every network promises. Imports torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nayan.core.types import Target
+from nayan.tasks.cards import Entry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One picture ready for a network.
+
+    Attributes:
+        pixels: (h, w, channels) uint8, augmented and preprocessed.
+        target: its ground truth, in network pixels where it has a place.
+        id: the sample's name, for messages.
+    """
+
+    pixels: NDArray[np.uint8]
+    target: Target
+    id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What one training step sees.
+
+    Attributes:
+        images: (B, channels, h, w) uint8 pixels, or cached (B, ...) float activations.
+        targets: as the task's `collate` made them.
+        ids: names of the samples, for messages.
+    """
+
+    images: Tensor
+    targets: Any
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phase:
+    """One optimiser's turn within a training step.
+
+    Supervised learning has one phase; a GAN has two, the discriminator's and the generator's.
+
+    Attributes:
+        name: passed to `Task.losses`, and the prefix of nothing: losses carry their own names.
+        module: the part that learns in this phase; everything else gets no gradient.
+        every: run on every n-th step.
+    """
+
+    name: str
+    module: nn.Module
+    every: int = 1
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A model's two doors.
+
+    `forward(images, targets) -> Raw` always returns the same dataclass, in training and evaluation.
+    `deploy(raw)` turns it into the task's named outputs, and is what is exported.
+    """
+
+    def __call__(self, images: Tensor, targets: Any = None) -> Any:
+        """Run the network on (B, channels, h, w) uint8 or float pixels in [0, 255]."""
+        ...
+
+    def deploy(self, raw: Any) -> dict[str, Tensor]:
+        """Return the task's named outputs."""
+        ...
+
+    def stages(self) -> list[tuple[str, nn.Module]]:
+        """Return the named steps, from input to output, whose chain is `forward`.
+
+        Freezing, discriminative learning rates and cached features all work on this list.
+        """
+        ...
+
+
+class Task(ABC):
+    """All that the training loop needs to know about a task."""
+
+    outputs: ClassVar[tuple[str, ...]]
+    """Names of the tensors that `deploy` returns."""
+
+    @abstractmethod
+    def build(self, entry: Entry, classes: Sequence[str], **args: Any) -> nn.Module:
+        """Return the network of a catalogue entry for these classes."""
+
+    @abstractmethod
+    def collate(self, items: Sequence[Item]) -> Batch:
+        """Stack items into a batch."""
+
+    @abstractmethod
+    def losses(self, model: nn.Module, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """Return the named parts whose sum is minimised; the names are those of the curves."""
+
+    def phases(self, model: nn.Module) -> list[Phase]:
+        """Return the phases of one step; by default one, in which everything learns."""
+        return [Phase("main", model)]
+
+
+class Metric(Protocol):
+    """Collects predictions with their ground truth and scores them. NumPy only."""
+
+    def update(self, predictions: Sequence[Any], targets: Sequence[Any]) -> None:
+        """Add pictures."""
+        ...
+
+    def compute(self) -> Mapping[str, float]:
+        """Return named scores of all that was added."""
+        ...

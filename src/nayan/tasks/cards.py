@@ -1,0 +1,67 @@
+"""What the rest of the house knows about a task and its models, without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nayan.runtime.preprocess import Preprocess
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a catalogue: a model that can be trained by name.
+
+    Attributes:
+        name: what the user types after `--model`.
+        build: "module:function" that returns the network.
+        preprocess: what its published weights expect.
+        summary: one line for the table.
+        paper: where it was described, such as "arXiv:1512.03385".
+        licence: of the code of the architecture.
+        weights: where `--weights imagenet` comes from, with its licence; empty where there are none.
+        parameters: number of them with the paper's own classifier, where known.
+        args: passed to the builder.
+        gray: whether the network may be built for one channel when all pictures are gray.
+        explain: sub-modules worth watching first.
+    """
+
+    name: str
+    build: str
+    preprocess: Preprocess
+    summary: str = ""
+    paper: str = ""
+    licence: str = ""
+    weights: str = ""
+    parameters: int | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+    gray: bool = False
+    explain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCard:
+    """A task and the addresses ("module:attribute") of its parts, as strings.
+
+    Attributes:
+        name: of the slice, such as "classification".
+        verb: on the command line, such as "classify".
+        targets: names of the target types in `core.types` that it learns from.
+        catalog: a `Catalog[Entry]`.
+        task: the `Task` class (imports torch).
+        decode: from raw outputs to predictions.
+        metric: the `Metric` class.
+        draw: the module that paints predictions and evaluations.
+        default_model: when the user names none.
+    """
+
+    name: str
+    verb: str
+    targets: tuple[str, ...]
+    catalog: str
+    task: str
+    decode: str
+    metric: str
+    draw: str
+    default_model: str
