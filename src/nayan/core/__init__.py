@@ -1,0 +1,1 @@
+"""The vocabulary of the house: values, errors, pictures, catalogues, options, events. Torch-free."""

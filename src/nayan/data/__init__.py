@@ -1,0 +1,1 @@
+"""From folders and files to data sets: readers, splits, checks, conversions. Torch-free."""

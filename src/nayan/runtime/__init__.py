@@ -1,0 +1,1 @@
+"""What a deployed program runs: preprocessing, bundles, backends, predictions. Torch-free."""

@@ -114,8 +114,10 @@ class Preprocess:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Preprocess:
         """Read what `to_json` wrote."""
-        lists = {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
-        return cls(**lists)
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
+        }
+        return cls(**fields)
 
 
 def check_image(image: Image) -> None:
@@ -134,7 +136,7 @@ def resize(
     box: tuple[float, float, float, float] | None = None,
     interpolation: Interpolation = "bilinear",
 ) -> Image:
-    """Resize the part `box` (x1, y1, x2, y2, in pixels, fractions allowed) of a picture to `size`, antialiased.
+    """Resize the part `box` (x1, y1, x2, y2; pixels, fractions allowed) of a picture to `size`, antialiased.
 
     >>> resize(np.zeros((4, 8, 3), np.uint8), (2, 2)).shape
     (2, 2, 3)

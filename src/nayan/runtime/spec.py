@@ -53,7 +53,7 @@ class Spec:
         """Read what `to_json` wrote.
 
         Raises:
-            BundleError: if it is no such document, lacks a field, or has a newer version than this nayan reads.
+            BundleError: if it is no such document, lacks a field, or has a newer version.
         """
         try:
             record = json.loads(text)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nayan.core.types import Target
+from nayan.runtime.preprocess import Placement
 from nayan.tasks.cards import Entry
 
 
@@ -23,11 +24,13 @@ class Item:
         pixels: (h, w, channels) uint8, augmented and preprocessed.
         target: its ground truth, in network pixels where it has a place.
         id: the sample's name, for messages.
+        placement: where the picture lies in the network's input.
     """
 
     pixels: NDArray[np.uint8]
     target: Target
     id: str
+    placement: Placement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,11 +41,15 @@ class Batch:
         images: (B, channels, h, w) uint8 pixels, or cached (B, ...) float activations.
         targets: as the task's `collate` made them.
         ids: names of the samples, for messages.
+        placements: where each picture lies in the network's input.
+        truths: the ground truth of each picture as the metric takes it.
     """
 
     images: Tensor
     targets: Any
     ids: tuple[str, ...]
+    placements: tuple[Placement, ...]
+    truths: tuple[Target, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

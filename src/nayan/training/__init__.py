@@ -1,0 +1,1 @@
+"""The one training loop, and what feeds, steers and saves it."""

@@ -1,0 +1,1 @@
+"""Engines that run an exported network: NumPy arrays in, named NumPy arrays out."""
