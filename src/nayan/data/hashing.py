@@ -13,6 +13,7 @@ another picture to these hashes.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from functools import cache
 
@@ -30,6 +31,7 @@ MAX_RELATIVE_DIFFERENCE = 0.1
 _GRID = 32  # side of the gray picture that is transformed
 _KEPT = 8  # lowest frequencies kept in each direction, without the constant one
 _FLAT = 2.0  # standard deviation in gray levels under which the transform is only noise
+_ROUNDING = 16.0  # what rounding to whole gray levels can add to one frequency: 3.5 deviations
 _COLOUR_STEP = 8  # flat pictures of one step of mean colour are the same picture
 _CHUNK = 1 << 16  # pairs of thumbnails compared at once
 
@@ -73,7 +75,8 @@ def perceptual_hash(image: Image) -> int:
         return int.from_bytes(hashlib.sha256(colour.tobytes()).digest()[:8], "big")
     basis = _cosines()
     frequencies = (basis @ gray @ basis.T).ravel()
-    bits = np.packbits(frequencies > np.median(frequencies))
+    # A drawing has many frequencies of exactly nothing; without a margin rounding decides their bits.
+    bits = np.packbits(frequencies > np.median(frequencies) + _ROUNDING)
     return int.from_bytes(bits.tobytes(), "big")
 
 
@@ -146,10 +149,10 @@ def _close_pairs(codes: NDArray[np.uint64], max_distance: int) -> tuple[NDArray[
     codes that share a band are compared: in the order of the band's value, each with its successor,
     then the one after it, as long as any two still share the value.
     """
-    edges = np.linspace(0, 64, max_distance + 2).round().astype(int)
+    edges = np.linspace(0, 64, max_distance + 2).round().astype(np.int64)
     found: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
-        keys = (codes << np.uint64(64 - high)) >> np.uint64(64 - high + low)
+    for low, high in itertools.pairwise(edges.tolist()):
+        keys = codes << np.uint64(64 - high) >> np.uint64(64 - high + low)
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
         at = np.arange(len(codes))
