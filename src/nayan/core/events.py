@@ -44,7 +44,7 @@ class EventLog:
         record = {"event": event, "time": round(time.time(), 3), **fields}
         if self._path is not None and event != "progress":
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(_finite(record), ensure_ascii=False, default=str) + "\n")
+                file.write(json.dumps(json_safe(record), ensure_ascii=False, default=str) + "\n")
         for listener in self._listeners:
             listener(record)
 
@@ -62,12 +62,12 @@ def read_events(path: Path) -> Iterator[Event]:
                 raise
 
 
-def _finite(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """Return the value with NaN and infinities as None: JSON has neither."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [json_safe(item) for item in value]
     return value
