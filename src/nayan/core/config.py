@@ -135,13 +135,18 @@ def make_config(options: Mapping[str, Any], file: Path | None = None) -> tuple[T
         ) from error
 
 
-def write_config(config: TrainConfig, origins: Mapping[str, str], path: Path) -> None:
-    """Write every value with its origin as a comment; `make_config` reads the file back."""
+def config_text(config: TrainConfig, origins: Mapping[str, str]) -> str:
+    """Return every value as YAML, with its origin as a comment; `make_config` reads it back."""
     lines = ["# Every value of this run, and where it came from. Usable again: nayan train --config THIS"]
     for key, value in config.model_dump(mode="json").items():
         text = yaml.safe_dump({key: value}, default_flow_style=None, allow_unicode=True, width=1000).strip()
         lines.append(f"{text}  # {origins.get(key, 'default')}")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
+
+
+def write_config(config: TrainConfig, origins: Mapping[str, str], path: Path) -> None:
+    """Write `config_text` to a file."""
+    path.write_text(config_text(config, origins), encoding="utf-8")
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
