@@ -7,6 +7,7 @@ The same names stand on the command line, in `--config FILE.yaml`, in `nayan.tra
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -139,8 +140,8 @@ def config_text(config: TrainConfig, origins: Mapping[str, str]) -> str:
     """Return every value as YAML, with its origin as a comment; `make_config` reads it back."""
     lines = ["# Every value of this run, and where it came from. Usable again: nayan train --config THIS"]
     for key, value in config.model_dump(mode="json").items():
-        text = yaml.safe_dump({key: value}, default_flow_style=None, allow_unicode=True, width=1000).strip()
-        lines.append(f"{text}  # {origins.get(key, 'default')}")
+        braced = yaml.safe_dump({key: value}, default_flow_style=True, allow_unicode=True, width=math.inf)
+        lines.append(f"{braced.strip()[1:-1]}  # {origins.get(key, 'default')}")
     return "\n".join(lines) + "\n"
 
 
