@@ -1,0 +1,107 @@
+"""nayan: a folder of pictures in, a working vision model out.
+
+>>> import nayan
+>>> nayan.models(search="lenet")[0].name
+'lenet'
+
+The verbs of the command line are functions here, and each is imported when it is first used, so that
+`import nayan` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nayan.api import (
+        check_bundle,
+        convert,
+        demo,
+        doctor,
+        explain,
+        export,
+        load,
+        models,
+        predict,
+        resume,
+        sample,
+        split,
+        train,
+        val,
+    )
+    from nayan.core.errors import NayanError
+    from nayan.core.story import Story
+    from nayan.runtime.predictor import Predictor
+    from nayan.training.run import Run
+
+_ADDRESSES = {
+    "NayanError": "nayan.core.errors",
+    "Predictor": "nayan.runtime.predictor",
+    "Run": "nayan.training.run",
+    "Story": "nayan.core.story",
+    "check_bundle": "nayan.api",
+    "convert": "nayan.api",
+    "demo": "nayan.api",
+    "doctor": "nayan.api",
+    "explain": "nayan.api",
+    "export": "nayan.api",
+    "load": "nayan.api",
+    "models": "nayan.api",
+    "predict": "nayan.api",
+    "resume": "nayan.api",
+    "sample": "nayan.api",
+    "split": "nayan.api",
+    "train": "nayan.api",
+    "val": "nayan.api",
+}
+
+__all__ = [
+    "NayanError",
+    "Predictor",
+    "Run",
+    "Story",
+    "check_bundle",
+    "convert",
+    "demo",
+    "doctor",
+    "explain",
+    "export",
+    "load",
+    "models",
+    "predict",
+    "resume",
+    "sample",
+    "split",
+    "train",
+    "val",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("nayan")
+    if name not in _ADDRESSES:
+        raise AttributeError(f"module 'nayan' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_ADDRESSES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ADDRESSES, "__version__"])
+
+
+class _Door(ModuleType):
+    """Keeps the verbs `explain` and `export`: importing the packages of these names would hide them."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _ADDRESSES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Door

@@ -1,0 +1,97 @@
+"""What a verb hands back: the text for stdout, as prose or as one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from nayan.core.events import json_safe
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The result of a verb.
+
+    Attributes:
+        text: printed to stdout with a line end; nothing when empty.
+        exit_code: of the process.
+    """
+
+    text: str
+    exit_code: int = 0
+
+
+@Parameter(name="*", group=Group("Everywhere", sort_key=99))
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Options of every verb."""
+
+    json: Annotated[bool, Parameter(help="print one JSON document", negative="")] = False
+    quiet: Annotated[bool, Parameter(help="no progress on stderr", negative="")] = False
+    debug: Annotated[bool, Parameter(help="on an error, also print the traceback", negative="")] = False
+
+    def output(self, document: Mapping[str, Any] | Sequence[Any], text: str, *, exit_code: int = 0) -> Output:
+        """Return the document with --json, its `schema_version` first if it is a mapping; else the text."""
+        if self.json:
+            if isinstance(document, Mapping):
+                document = {"schema_version": SCHEMA_VERSION, **document}
+            text = json.dumps(
+                json_safe(document), indent=2, ensure_ascii=False, default=_plain, allow_nan=False
+            )
+        return Output(text, exit_code)
+
+    def say(self, text: str) -> None:
+        """Print a line of progress to stderr, unless --quiet."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+
+COMMON = Common()
+
+
+def aligned(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, indent: str = "") -> str:
+    """Return a table as plain text: numbers to the right, everything else to the left.
+
+    >>> print(aligned(["layer", "params"], [["conv", 156], ["fc", 48120]]))
+    layer  params
+    conv      156
+    fc     48,120
+    """
+    body = [list(row) for row in rows]
+    numeric = [
+        bool(body) and all(isinstance(row[i], int | float) or row[i] in ("", "-", None) for row in body)
+        for i in range(len(columns))
+    ]
+    cells = [list(columns), *([_cell(value) for value in row] for row in body)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    lines = (
+        indent
+        + "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in cells
+    )
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy scalars and arrays as numbers and lists, paths and the like as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
