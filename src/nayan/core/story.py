@@ -46,6 +46,38 @@ class Panel:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One key figure.
+
+    Attributes:
+        label: what it is.
+        value: as it is shown, such as "91.2 %".
+        note: what helps to judge it, such as its interval.
+        level: how full its bar is, in [0, 1]; None draws no bar.
+    """
+
+    label: str
+    value: str
+    note: str = ""
+    level: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an evaluation comes to, in words.
+
+    Attributes:
+        verdict: sentences, the most important first.
+        worries: what a reader must keep in mind before relying on it, one sentence each.
+        tiles: key figures.
+    """
+
+    verdict: tuple[str, ...] = ()
+    worries: tuple[str, ...] = ()
+    tiles: tuple[Tile, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Story:
     """Panels in reading order under one title."""
