@@ -1,0 +1,58 @@
+"""Say what a data set is and what is wrong with it, before anything is trained on it.
+
+    scan      read every picture once                        -> Snapshot
+    checks    pure functions, one an id, in one table        -> findings
+    diagnose  both; the only door from outside               -> Diagnosis
+
+Nothing is ever written. The guide with every check is docs/guides/doctor.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from nayan.data.doctor.checks import CHECKS, Check, run, select
+from nayan.data.doctor.findings import Diagnosis, Finding, Severity, by_severity
+from nayan.data.doctor.scan import Progress, scan
+
+__all__ = ["CHECKS", "Check", "Diagnosis", "Finding", "Progress", "Severity", "diagnose"]
+
+
+def diagnose(
+    root: Path,
+    *,
+    format: str | None = None,
+    only: Sequence[str] | None = None,
+    skip: Sequence[str] | None = None,
+    threads: int | None = None,
+    on_progress: Progress | None = None,
+) -> Diagnosis:
+    """Look for everything that could spoil a training or its score.
+
+    Args:
+        root: a data set; a folder that no reader recognises is looked at picture by picture.
+        format: name of the reader; None chooses.
+        only: ids or families of the checks to run; None runs all.
+        skip: ids or families to leave out.
+        threads: pictures decoded at once; None takes the number of cores, at most 8.
+        on_progress: called with (pictures done, pictures in all).
+
+    Raises:
+        ConfigError: if a check is unknown or none is left, or two formats fit equally well.
+        DataError: if `root` does not exist.
+        NotFound: if no format has that name.
+    """
+    started = time.perf_counter()
+    checks = select(only, skip)
+    snapshot = scan(Path(root), format=format, threads=threads, on_progress=on_progress)
+    return Diagnosis(
+        data=str(root),
+        format=snapshot.format,
+        reason=snapshot.reason,
+        splits=snapshot.split_counts,
+        classes=snapshot.class_counts,
+        findings=by_severity(run(checks, snapshot)),
+        seconds=time.perf_counter() - started,
+    )

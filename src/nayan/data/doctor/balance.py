@@ -1,0 +1,152 @@
+"""Checks of how many pictures each class has, in all and in each split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from nayan.data.doctor.findings import Finding, counted, listed
+from nayan.data.doctor.snapshot import Snapshot
+
+FEW = 10  # pictures a class
+RATIO = 10.0  # largest class to smallest
+SKEW = 0.10  # difference of a class's share between two splits
+_SURE = 3.0  # standard errors; a smaller difference is chance
+
+
+def empty(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield that there is not one picture."""
+    if not snapshot.pictures:
+        yield Finding(
+            "data.empty", "error", f"{snapshot.root} holds no picture",
+            advice="Name the folder that holds the classes' folders; `nayan sample classify DIR` makes an example.",
+        )  # fmt: skip
+
+
+def single_class(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield that there is only one class."""
+    if len(snapshot.classes) == 1:
+        yield Finding(
+            "balance.single_class", "error", f"there is only one class, {snapshot.classes[0]!r}", count=1,
+            advice="A classifier needs two or more: add a folder with pictures of what it is not.",
+        )  # fmt: skip
+
+
+def few(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield the classes with hardly any picture to learn from."""
+    counts = _to_learn_from(snapshot)
+    rare = {name: count for name, count in counts.items() if count < FEW}
+    if rare:
+        named = [f"{name!r} ({count})" for name, count in sorted(rare.items(), key=lambda item: item[1])]
+        yield Finding(
+            "balance.few", "warning",
+            f"{counted(len(rare), 'class has', 'classes have')} fewer than {FEW} pictures to learn from: "
+            f"{listed(named)}",
+            count=len(rare),
+            advice="Collect more of them, or merge them into another class; with so few neither training nor "
+            "the score can be relied on.",
+            details={"counts": rare},
+        )  # fmt: skip
+
+
+def ratio(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield that one class outnumbers another by far."""
+    counts = {name: count for name, count in _to_learn_from(snapshot).items() if count}
+    if not counts:
+        return
+    large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    if counts[large] > RATIO * counts[small]:
+        yield Finding(
+            "balance.ratio", "warning",
+            f"{large!r} has {counts[large] / counts[small]:.0f} times as many pictures as {small!r} "
+            f"({counts[large]:,} to {counts[small]:,})",
+            count=2,
+            advice="Train with `--balance sampler` or `--balance loss`, and judge by macro F1, not accuracy.",
+            details={"largest": large, "smallest": small, "counts": counts},
+        )  # fmt: skip
+
+
+def missing_in_split(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield, for each split, the classes that it lacks, and those that cannot be learnt."""
+    counts = snapshot.class_counts
+    if "train" not in snapshot.splits:
+        return
+    for split in snapshot.splits:
+        if split == "train":
+            continue
+        unlearnt = [name for name in counts if counts[name][split] and not counts[name]["train"]]
+        untested = [name for name in counts if counts[name]["train"] and not counts[name][split]]
+        if unlearnt:
+            yield Finding(
+                "balance.missing_in_split", "error",
+                f"{counted(len(unlearnt), 'class is', 'classes are')} in {split} but not in train: {listed(unlearnt)}",
+                count=len(unlearnt),
+                advice="They can never be predicted: move pictures of them into train, or mend the spelling.",
+                details={"classes": unlearnt}, split=split,
+            )  # fmt: skip
+        if untested:
+            yield Finding(
+                "balance.missing_in_split", "warning",
+                f"{counted(len(untested), 'class is', 'classes are')} in train but not in {split}: {listed(untested)}",
+                count=len(untested),
+                advice=f"Move pictures of them into {split}, or nobody will know how well they are told apart.",
+                details={"classes": untested}, split=split,
+            )  # fmt: skip
+
+
+def splits_missing(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield which of train, val and test are not there."""
+    present = [split for split in snapshot.splits if split != "all"]
+    missing = [split for split in ("train", "val", "test") if split not in present]
+    if not snapshot.format or not missing:
+        return
+    if present and "train" not in present:
+        yield Finding(
+            "splits.missing", "warning", f"there is no train split, only {listed(present)}",
+            count=len(missing), advice="Enough for `nayan val`; to train, add a folder train/.",
+            details={"missing": missing},
+        )  # fmt: skip
+        return
+    said = f"there is no {' and no '.join(missing)} split" if present else "the data are not split"
+    yield Finding(
+        "splits.missing", "info", said, count=len(missing),
+        advice="`nayan train` draws what is missing: seeded, class by class, copies kept together; "
+        "`nayan split DATA` writes it down once and for all.",
+        details={"missing": missing},
+    )  # fmt: skip
+
+
+def skew(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield the splits in which the classes have clearly other shares than in train."""
+    totals = snapshot.split_counts
+    if not totals.get("train"):
+        return
+    for split, total in totals.items():
+        if split == "train" or not total:
+            continue
+        shares: dict[str, list[float]] = {}
+        for name, counts in snapshot.class_counts.items():
+            a, b = counts["train"] / totals["train"], counts[split] / total
+            pooled = (counts["train"] + counts[split]) / (totals["train"] + total)
+            error = math.sqrt(pooled * (1 - pooled) * (1 / totals["train"] + 1 / total))
+            if abs(a - b) > max(SKEW, _SURE * error):
+                shares[name] = [round(a, 3), round(b, 3)]
+        if shares:
+            named = [f"{name!r} {a:.0%} against {b:.0%}" for name, (a, b) in shares.items()]
+            yield Finding(
+                "splits.skew", "warning",
+                f"{counted(len(shares), 'class has another share', 'classes have other shares')} in train "
+                f"than in {split}: {listed(named)}",
+                count=len(shares),
+                advice="Draw the splits class by class (`nayan split DATA`), unless they are meant to differ.",
+                details={"shares": shares}, split=split,
+            )  # fmt: skip
+
+
+def _to_learn_from(snapshot: Snapshot) -> dict[str, int]:
+    """Return the pictures a class that training would see: those of train, or all where there is no train."""
+    counts = snapshot.class_counts
+    if "train" in snapshot.splits:
+        # A class that train lacks altogether is `balance.missing_in_split`.
+        return {name: splits["train"] for name, splits in counts.items() if splits["train"]}
+    return {name: sum(splits.values()) for name, splits in counts.items()}

@@ -1,0 +1,200 @@
+"""Scan a data set into a snapshot: every picture is read and decoded once, and nothing is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Container, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from nayan.core.errors import DataError, FormatError
+from nayan.core.image import PICTURE_SUFFIXES, looks_like_picture, probe
+from nayan.core.types import Dataset, Label, Sample
+from nayan.data.doctor.look import look_at
+from nayan.data.doctor.snapshot import Fault, FaultKind, FileEntry, Picture, Snapshot, Trouble
+from nayan.data.hashing import content_hash
+from nayan.data.pictures import file_sample, is_ignored, normal
+from nayan.data.readers import recognise
+from nayan.data.readers.base import class_notes
+
+Progress = Callable[[int, int], None]
+
+_MAX_THREADS = 8  # each may hold a picture of 100 megapixels
+_NOT_ENTERED = {".git", ".svn", ".hg"}  # thousands of files, none of them the user's pictures
+
+
+def scan(
+    root: Path, *, format: str | None = None, threads: int | None = None, on_progress: Progress | None = None
+) -> Snapshot:
+    """Read everything below `root` once.
+
+    Data that no reader recognises, or that one cannot read, become troubles of the snapshot; the
+    pictures are looked at all the same.
+
+    Args:
+        root: a folder, or a file that a reader takes.
+        format: name of the reader; None chooses.
+        threads: pictures decoded at once; None takes the number of cores, at most 8.
+        on_progress: called with (pictures done, pictures in all), always from this thread.
+
+    Raises:
+        DataError: if `root` does not exist.
+        NotFound: if there is no reader of this name.
+    """
+    if not root.exists():
+        raise DataError(f"{root}: there is no such file or folder", hint="check the path")
+    paths, folders = _tree(root)
+    reading = _read(root, format=format)
+    data = reading.data or [_loose(root, paths)]
+    work = [(sample, part) for part in data for sample in part.samples]
+    pictures: list[Picture] = []
+    with ThreadPoolExecutor(threads or min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
+        for picture in pool.map(lambda item: _examine(*item), work):
+            pictures.append(picture)
+            if on_progress is not None:
+                on_progress(len(pictures), len(work))
+    owned = {os.path.realpath(sample.path) for sample, _ in work if sample.path is not None}
+    # Where many pictures share a file, the files are the data, and nothing can be said about them.
+    listed = paths if owned or not work else {}
+    return Snapshot(
+        root=root,
+        format=reading.format,
+        reason=reading.reason,
+        splits=tuple(part.split for part in data),
+        classes=data[0].classes,
+        pictures=tuple(pictures),
+        files=tuple(_entry(name, path, owned=owned) for name, path in listed.items()),
+        folders=folders,
+        notes=tuple(note for part in data for note in _new_notes(part)),
+        troubles=reading.troubles,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the reader made of the data."""
+
+    format: str
+    reason: str
+    data: list[Dataset]
+    troubles: tuple[Trouble, ...]
+
+
+def _read(root: Path, *, format: str | None) -> _Reading:
+    try:
+        found = recognise(root, format)
+    except DataError as error:
+        return _Reading("", error.message, [], (Trouble("unrecognised", error.message, error.hint),))
+    data: list[Dataset] = []
+    troubles: list[Trouble] = []
+    split: str | None = None
+    try:
+        for split in found.reader.splits(root) or ("all",):
+            data.append(found.reader.read(root, split))
+    except DataError as error:
+        # The splits share their tables and classes: what breaks one of them leaves none to be trusted.
+        data = []
+        troubles.append(Trouble("unreadable", error.message, error.hint, split))
+    return _Reading(found.reader.name, found.reason, data, tuple(troubles))
+
+
+def _loose(root: Path, paths: Mapping[str, Path]) -> Dataset:
+    """Return the pictures of a folder that no reader can read, without classes."""
+    visible = {name: path for name, path in paths.items() if not _is_hidden(name)}
+    samples = (file_sample(path, id=name) for name, path in visible.items() if looks_like_picture(path))
+    return Dataset(tuple(samples), (), root, "")
+
+
+def _new_notes(data: Dataset) -> list[str]:
+    """Return the reader's notes without those on classes, which checks of their own look into."""
+    told = class_notes(data.samples, data.classes, data.split)
+    return [note for note in data.notes if note not in told]
+
+
+def _examine(sample: Sample, data: Dataset) -> Picture:
+    label = data.classes[sample.target.index] if isinstance(sample.target, Label) else None
+    path = sample.path
+    if path is not None and (problem := _problem(path)):
+        return Picture(sample.id, data.split, label, fault=Fault("unreadable", problem))
+    if path is not None and path.stat().st_size == 0:
+        return Picture(sample.id, data.split, label, fault=Fault("empty_file", "0 bytes"))
+    try:
+        look = look_at(sample.load())
+        content = content_hash(sample)
+    except DataError as error:
+        reason = error.message.removeprefix(f"{path}: ")
+        return Picture(sample.id, data.split, label, fault=Fault(_fault_kind(reason), reason))
+    info = None if path is None else probe(path)
+    return Picture(sample.id, data.split, label, content, info, look)
+
+
+def _fault_kind(reason: str) -> FaultKind:
+    """Sort a refusal of `open_image` by its words."""
+    if reason.startswith("not a picture"):
+        return "not_a_picture"
+    return "bomb" if reason.endswith("pixels are decoded") else "broken"
+
+
+def _tree(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Return ({relative name: file}, relative names of folders), sorted; a folder is entered once."""
+    files: dict[str, Path] = {}
+    folders: list[str] = []
+    entered: set[str] = set()
+    waiting = [root] if root.is_dir() else []
+    while waiting:
+        folder = waiting.pop()
+        if os.path.realpath(folder) in entered:
+            continue
+        entered.add(os.path.realpath(folder))
+        for path in _inside(folder):
+            name = normal(path.relative_to(root).as_posix())
+            if not path.is_dir():
+                files[name] = path
+                continue
+            folders.append(name)
+            if path.name.lower() not in _NOT_ENTERED:
+                waiting.append(path)
+    return dict(sorted(files.items())), tuple(sorted(folders))
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _entry(name: str, path: Path, *, owned: Container[str]) -> FileEntry:
+    hidden = _is_hidden(name)
+    if os.path.realpath(path) in owned:
+        return FileEntry(name, is_hidden=hidden, is_picture=True, is_sample=True)
+    if problem := _problem(path):
+        return FileEntry(name, is_hidden=hidden, problem=problem)
+    if hidden:
+        return FileEntry(name, is_hidden=True, is_picture=path.suffix.lower() in PICTURE_SUFFIXES)
+    return FileEntry(name, is_picture=_has_picture(path))
+
+
+def _has_picture(path: Path) -> bool:
+    try:
+        probe(path)
+    except FormatError:
+        return False
+    return True
+
+
+def _is_hidden(name: str) -> bool:
+    return any(is_ignored(part) for part in name.split("/"))
+
+
+def _problem(path: Path) -> str:
+    """Return why a file cannot be opened, "" if it can; a pipe, which could wait forever, is not tried."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "not a regular file"
+        path.open("rb").close()
+    except OSError as error:
+        return "a link to nothing" if path.is_symlink() and not path.exists() else str(error.strerror)
+    return ""

@@ -1,0 +1,150 @@
+"""What one scan saw of a data set: all that the checks look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from nayan.core.image import ImageInfo
+from nayan.data.doctor.look import Look
+from nayan.data.hashing import near_duplicates
+
+BLANK_CONTRAST = 3.0  # gray levels of standard deviation under which a picture shows nothing
+
+FaultKind = Literal["empty_file", "not_a_picture", "bomb", "unreadable", "broken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a picture cannot be used, with the decoder's or the system's words."""
+
+    kind: FaultKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One picture of the data set as the scan met it.
+
+    Attributes:
+        id: relative to the root, with forward slashes; for files of many pictures whatever the reader says.
+        split: "train", "val", "test" or "all".
+        label: name of its class; None where it has none.
+        content: SHA-256 of its bytes, "" where it cannot be used.
+        info: what its header says; None without a file of its own and where there is no header.
+        look: what its pixels say; None exactly where there is a fault.
+        fault: why it cannot be used.
+    """
+
+    id: str
+    split: str
+    label: str | None
+    content: str = ""
+    info: ImageInfo | None = None
+    look: Look | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file below the root.
+
+    Attributes:
+        path: relative to the root, with forward slashes.
+        is_hidden: it or one of its folders begins with a dot.
+        is_picture: its first bytes are those of a picture.
+        is_sample: it is one of the data set's pictures.
+        problem: why it cannot be opened; "" where it can.
+    """
+
+    path: str
+    is_hidden: bool = False
+    is_picture: bool = False
+    is_sample: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A reader's refusal: of the whole data ("unrecognised") or of one split ("unreadable")."""
+
+    kind: Literal["unrecognised", "unreadable"]
+    message: str
+    hint: str
+    split: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Everything that one scan saw.
+
+    Attributes:
+        root: the folder or file.
+        format: name of the reader; "" where none recognises the data.
+        reason: why that reader.
+        splits: names of the splits that exist, in the order train, val, test; or "all" alone.
+        classes: names of the classes in the order of their indices.
+        pictures: every picture, good or not.
+        files: every file below the root.
+        folders: every folder below the root, relative to it.
+        notes: what the reader said about its reading.
+        troubles: what it refused.
+    """
+
+    root: Path
+    format: str = ""
+    reason: str = ""
+    splits: tuple[str, ...] = ("all",)
+    classes: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    files: tuple[FileEntry, ...] = ()
+    folders: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+    @cached_property
+    def class_counts(self) -> dict[str, dict[str, int]]:
+        """{class: {split: number of pictures}}, with zeros, faulty pictures included."""
+        counts = Counter((picture.label, picture.split) for picture in self.pictures)
+        return {name: {split: counts[name, split] for split in self.splits} for name in self.classes}
+
+    @cached_property
+    def split_counts(self) -> dict[str, int]:
+        """{split: number of pictures}, faulty ones included."""
+        counts = Counter(picture.split for picture in self.pictures)
+        return {split: counts[split] for split in self.splits}
+
+    @cached_property
+    def exact_groups(self) -> list[list[Picture]]:
+        """Pictures with the same bytes, two or more in a group."""
+        groups: dict[str, list[Picture]] = {}
+        for picture in self.pictures:
+            if picture.content:
+                groups.setdefault(picture.content, []).append(picture)
+        return [group for group in groups.values() if len(group) > 1]
+
+    @cached_property
+    def near_groups(self) -> list[list[Picture]]:
+        """Pictures that look the same and do not all have the same bytes; blank ones stay out."""
+        seen = [
+            (picture, picture.look)
+            for picture in self.pictures
+            if picture.look and picture.look.contrast >= BLANK_CONTRAST
+        ]
+        if not seen:
+            return []
+        thumbnails = np.stack([look.small for _, look in seen])
+        groups = near_duplicates([look.code for _, look in seen], thumbnails=thumbnails)
+        named = ([seen[i][0] for i in group] for group in groups)
+        return [group for group in named if len({picture.content for picture in group}) > 1]
+
+
+def ids(pictures: Iterable[Picture]) -> tuple[str, ...]:
+    """Return the ids of pictures."""
+    return tuple(picture.id for picture in pictures)
