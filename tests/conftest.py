@@ -36,3 +36,70 @@ def data_packs() -> Path:
     path = Path(folder).resolve()
     assert path.is_dir(), f"NAYAN_DATA={folder} is no folder"
     return path
+
+
+COLOURS = ("red", "green", "blue")
+
+
+@pytest.fixture(scope="session")
+def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny real bundle: it says which of red, green and blue a picture has most of."""
+    from nayan.runtime.backends.onnx import OnnxBackend
+    from nayan.runtime.bundle import write_bundle
+    from nayan.runtime.golden import make_golden
+    from nayan.runtime.predictor import Predictor
+    from nayan.runtime.preprocess import Preprocess
+    from nayan.runtime.spec import Spec
+    from nayan.tasks.classification.decode import decode
+
+    graph = _colour_graph()
+    spec = Spec("classification", "colours", {}, COLOURS, Preprocess((8, 8), "stretch"))
+    image = np.full((12, 10, 3), (200, 40, 10), np.uint8)
+    golden = make_golden(Predictor(spec, OnnxBackend(graph), decode), image)
+    return write_bundle(tmp_path_factory.mktemp("run") / "model", spec=spec, golden=golden, onnx=graph)
+
+
+def _colour_graph() -> bytes:
+    """Return (B, 8, 8, 3) uint8 -> mean of each channel / 50 as logits -> softmax, as an ONNX model."""
+    from onnx import TensorProto, helper
+
+    model = helper.make_model(
+        helper.make_graph(
+            [
+                helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
+                helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
+                helper.make_node("Div", ["means", "fifty"], ["logits"]),
+                helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+            ],
+            "colours",
+            [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["B", 8, 8, 3])],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 3])
+                for name in ("logits", "probabilities")
+            ],
+            [
+                helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2]),
+                helper.make_tensor("fifty", TensorProto.FLOAT, [1], [50.0]),
+            ],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=10,
+    )
+    return bytes(model.SerializeToString())
+
+
+@pytest.fixture
+def colour_data(tmp_path: Path) -> Path:
+    """Return a folder of train and test pictures of the three colours; 3 of each in train, 2 in test."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 3), ("test", 2)):
+        for channel, colour in enumerate(COLOURS):
+            folder = tmp_path / "colours" / split / colour
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 90, (24, 32, 3), dtype=np.uint8)
+                pixels[..., channel] += 120
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path / "colours"

@@ -9,18 +9,18 @@ import sys
 from collections.abc import Sequence
 
 VERBS = {
-    "demo": "make sample data, train on it, report and predict: the whole tour, no network needed",
+    "demo": "make sample data, train, report and predict: the whole tour, without network",
     "sample": "write a sample data set in its usual format",
-    "doctor": "what is this data, how much of it, and what is wrong with it",
+    "doctor": "say what a data set is, how much of it there is, and what is wrong with it",
     "convert": "rewrite a data set in another format; the original is never changed",
     "split": "divide a data set into train, val and test, without leakage between them",
-    "models": "the catalogue: paper, parameters, licences of code and weights",
+    "models": "list the catalogue: paper, parameters, licences of code and weights",
     "train": "train a model on a folder of pictures",
     "val": "score a model on a data set",
-    "predict": "what does a model see in these pictures",
+    "predict": "say what a model sees in pictures",
     "explain": "look inside a network: layers, filters, feature maps, Grad-CAM",
     "export": "turn a trained model into ONNX or OpenVINO, and prove that it answers alike",
-    "check-bundle": "is this bundle complete, unchanged, and does it still answer as it did",
+    "check-bundle": "check that a bundle is complete and unchanged, and answers as it did",
 }
 """Every verb with its summary; `nayan.cli.check_bundle:check_bundle` is the function of "check-bundle"."""
 

@@ -11,10 +11,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError
 
 from nayan.cli import HELP_FLAGS, VERBS, forget_stdout
-from nayan.cli.output import Output
+from nayan.cli.output import STDIN, Output
 from nayan.core.errors import ConfigError, NayanError, NotFound
 
 INTERRUPTED = 130
@@ -100,13 +100,15 @@ def _call(words: list[str]) -> Output:
 
         return Output(verb_help(app, words[0]))
     with contextlib.redirect_stdout(sys.stderr):  # libraries that print must not spoil the result
-        result = app(words)
+        result = app([STDIN if word == "-" else word for word in words])
     assert isinstance(result, Output)
     return result
 
 
 def _describe_usage(error: CycloptsError) -> tuple[str, str, int]:
     verb = f"{error.command_chain[0]} " if error.command_chain else ""
+    if isinstance(error, MissingArgumentError) and error.argument and not error.argument.name.startswith("-"):
+        return f"{error.argument.name} is missing", f"see `nayan {verb}--help`", 2
     text, _, guess = " ".join(str(error).split()).partition(" Did you mean ")
     text = re.sub(r"^Unused Tokens: (.*)$", r"unexpected arguments: \1", text.rstrip("."))
     hint = f"did you mean {guess}" if guess else f"see `nayan {verb}--help`"

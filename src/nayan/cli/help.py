@@ -58,7 +58,7 @@ def _lines(argument: Argument) -> Iterator[str]:
 def _help(argument: Argument) -> str:
     default = argument.field_info.default
     text = argument.parameter.help or ""
-    if isinstance(default, str | int | float) and not isinstance(default, bool):
+    if isinstance(default, str | int | float) and not isinstance(default, bool) and default != "":
         return f"{text} [default: {default}]"
     return text
 

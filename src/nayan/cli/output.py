@@ -14,6 +14,9 @@ from nayan.core.events import json_safe
 
 SCHEMA_VERSION = 1
 
+STDIN = "/dev/stdin"
+"""What the argument "-" becomes before parsing: Cyclopts takes a lone hyphen for an unknown option."""
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -66,7 +69,7 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, indent: st
     """
     body = [list(row) for row in rows]
     numeric = [
-        bool(body) and all(isinstance(row[i], int | float) or row[i] in ("", "-", None) for row in body)
+        bool(body) and all(row[i] is None or type(row[i]) in (int, float) for row in body)
         for i in range(len(columns))
     ]
     cells = [list(columns), *([_cell(value) for value in row] for row in body)]

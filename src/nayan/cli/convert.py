@@ -1,0 +1,38 @@
+"""`nayan convert`: the same data in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from nayan.cli.output import COMMON, Common, Output
+from nayan.cli.val import Data, Format
+
+NewFolder = Annotated[Path, Parameter(help="a new folder")]
+
+
+def convert(
+    data: Data,
+    out: NewFolder,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="format to write: folder, csv, idx", metavar="FORMAT")],
+    format: Format = None,
+    common: Common = COMMON,
+) -> Output:
+    """Rewrite a data set in another format into a new folder; the original is never changed."""
+    from nayan import api
+
+    result = api.convert(data, out, to=to, format=format)
+    return common.output(result, counts_text(out, result["splits"]))
+
+
+def counts_text(out: Path, splits: dict[str, int]) -> str:
+    """Return where a data set was written, and how many pictures each split has.
+
+    >>> counts_text(Path("new"), {"train": 1200, "val": 3})
+    'new: train 1,200, val 3 pictures'
+    """
+    return f"{out}: {', '.join(f'{name} {count:,}' for name, count in splits.items())} pictures"

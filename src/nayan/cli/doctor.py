@@ -1,0 +1,80 @@
+"""`nayan doctor`: what is this data, and what is wrong with it."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from nayan.cli.output import COMMON, Common, Output, aligned
+from nayan.cli.val import Data, Format
+
+if TYPE_CHECKING:
+    from nayan.data.doctor.findings import Diagnosis, Finding
+
+_MARKS = {"error": "ERROR  ", "warning": "warning", "info": "info   "}
+
+
+def doctor(
+    data: Data,
+    /,
+    *,
+    format: Format = None,
+    only: Annotated[
+        tuple[str, ...],
+        Parameter(help="run this check or family only; repeat for more", metavar="CHECK", negative=""),
+    ] = (),
+    skip: Annotated[
+        tuple[str, ...],
+        Parameter(help="leave out this check or family; repeat for more", metavar="CHECK", negative=""),
+    ] = (),
+    strict: Annotated[bool, Parameter(help="exit 3 on warnings too", negative="")] = False,
+    common: Common = COMMON,
+) -> Output:
+    """Say what this data is and what is wrong with it; nothing is changed.
+
+    Exit code 3 when there is an error: something that would make training or its scores wrong.
+    """
+    from nayan import api
+
+    diagnosis = api.doctor(data, format=format, only=only, skip=skip)
+    return common.output(
+        diagnosis.to_json(), diagnosis_text(diagnosis), exit_code=diagnosis.exit_code(strict)
+    )
+
+
+def diagnosis_text(diagnosis: Diagnosis) -> str:
+    """Return a diagnosis for reading: what it is, how much, the findings, the sum of them."""
+    blocks = [f"{diagnosis.data}: {diagnosis.format or 'not recognised'}, {diagnosis.reason}"]
+    if diagnosis.splits:
+        blocks.append(
+            "pictures: " + ", ".join(f"{name} {count:,}" for name, count in diagnosis.splits.items())
+        )
+    if diagnosis.classes:
+        splits = list(diagnosis.splits)
+        rows = [[name, *(counts.get(s, 0) for s in splits)] for name, counts in diagnosis.classes.items()]
+        blocks.append(_shortened(aligned(["class", *splits], rows, indent="  ")))
+    blocks += [_finding_text(finding) for finding in diagnosis.findings]
+    counts = {kind: sum(f.severity == kind for f in diagnosis.findings) for kind in _MARKS}
+    blocks.append(f"{counts['error']} errors, {counts['warning']} warnings, {counts['info']} remarks")
+    return "\n\n".join(blocks)
+
+
+def _finding_text(finding: Finding) -> str:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 110)
+    head = f"{_MARKS[finding.severity]}  {finding.check}: {finding.message}"
+    lines = textwrap.wrap(head, width, subsequent_indent=" " * 9)
+    if finding.advice:
+        lines += textwrap.wrap(
+            f"-> {finding.advice}", width, initial_indent=" " * 9, subsequent_indent=" " * 12
+        )
+    return "\n".join(lines)
+
+
+def _shortened(table: str, limit: int = 30) -> str:
+    lines = table.splitlines()
+    if len(lines) <= limit:
+        return table
+    return "\n".join([*lines[:limit], f"  ... and {len(lines) - limit:,} more classes (--json lists all)"])

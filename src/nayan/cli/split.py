@@ -1,0 +1,32 @@
+"""`nayan split`: train, val and test from one heap."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from nayan.cli.convert import NewFolder, counts_text
+from nayan.cli.output import COMMON, Common, Output
+from nayan.cli.val import Data, Format
+
+
+def split(
+    data: Data,
+    out: NewFolder,
+    /,
+    *,
+    val: Annotated[float, Parameter(help="fraction of the pictures to validate on")] = 0.15,
+    test: Annotated[float, Parameter(help="fraction of the pictures to test on")] = 0.15,
+    seed: Annotated[int, Parameter(help="of the drawing")] = 0,
+    format: Format = None,
+    common: Common = COMMON,
+) -> Output:
+    """Divide a data set into train, val and test in a new folder.
+
+    Every class gets its share, and copies of a picture stay on one side.
+    """
+    from nayan import api
+
+    result = api.split(data, out, val=val, test=test, seed=seed, format=format)
+    return common.output(result, counts_text(out, result["splits"]))

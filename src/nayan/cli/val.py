@@ -1,0 +1,57 @@
+"""`nayan val`: score a model on data with known answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from nayan.cli.output import COMMON, Common, Output
+
+Model = Annotated[Path, Parameter(help="a run folder or a bundle")]
+Data = Annotated[Path, Parameter(help="a folder of pictures, or a file that lists them")]
+Format = Annotated[str | None, Parameter(help="of the data: folder, csv, idx; recognised by default")]
+Backend = Annotated[
+    Literal["auto", "onnx", "openvino"],
+    Parameter(help="what runs the network; the fastest that is there by default"),
+]
+
+
+def val(
+    model: Model,
+    data: Data,
+    /,
+    *,
+    split: Annotated[
+        str | None, Parameter(help="train, val, test or all; by default test, else val, else all")
+    ] = None,
+    format: Format = None,
+    batch: Annotated[int, Parameter(help="pictures at once")] = 16,
+    backend: Backend = "auto",
+    common: Common = COMMON,
+) -> Output:
+    """Score a model on data with known answers.
+
+    Classes are matched by their names, so their order in the data does not matter.
+    """
+    from nayan import api
+
+    result = api.val(model, data, split=split, format=format, batch=batch, backend=backend)
+    for failure in result["failures"]:
+        common.say(f"warning: not scored: {failure['source']}: {failure['error']}")
+    title = f"{result['model']} on {result['data']} ({result['split']}, {result['pictures']:,} pictures):"
+    return common.output(result, f"{title}\n{scores_text(result['metrics'])}")
+
+
+def scores_text(metrics: Mapping[str, Any]) -> str:
+    """Return one line a score, their values below each other.
+
+    >>> print(scores_text({"accuracy": 0.9, "ece": 0.0123}))
+      accuracy  0.9000
+      ece       0.0123
+    """
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    width = max(map(len, numbers), default=0)
+    return "\n".join(f"  {name:<{width}}  {value:.4f}" for name, value in numbers.items())
