@@ -1,0 +1,1 @@
+"""The networks that classify, one architecture a file."""
