@@ -1,0 +1,198 @@
+"""The only way from pictures to predictions, whatever runs the network."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nayan.core.errors import DataError, NayanError
+from nayan.core.types import Image, Prediction, Sample, Target
+from nayan.runtime.preprocess import Placement
+from nayan.runtime.spec import Spec
+
+Backend = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
+"""From (B, h, w, channels) uint8 pixels, B >= 1, to the task's named outputs, each with B rows."""
+
+_Ready = tuple[Image, NDArray[np.uint8], Placement]
+
+
+class Decode(Protocol):
+    """Turns the outputs for a batch into one prediction a picture."""
+
+    def __call__(
+        self, raw: Mapping[str, NDArray[Any]], placements: Sequence[Placement], **args: Any
+    ) -> Sequence[Prediction]:
+        """Return as many predictions as there are placements; `args` are the spec's `decode_args`."""
+        ...
+
+
+class Scorer(Protocol):
+    """Collects predictions with their ground truth and scores them."""
+
+    def update(self, predictions: Sequence[Any], targets: Sequence[Any]) -> None:
+        """Add pictures."""
+        ...
+
+    def compute(self) -> Mapping[str, float]:
+        """Return named scores of all that was added."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """Preprocess, network and decode as one call.
+
+    Attributes:
+        spec: what the model is.
+        run: the network: ONNX Runtime, OpenVINO, torch, or a function in a test.
+        decode: from its outputs to predictions.
+    """
+
+    spec: Spec
+    run: Backend
+    decode: Decode
+
+    def __call__(self, images: Sequence[Image]) -> list[Prediction]:
+        """Return one prediction a picture, in order; none for no pictures.
+
+        Args:
+            images: (H, W, 3) uint8 RGB, each of its own size; they run as one batch.
+
+        Raises:
+            ShapeError: if a picture is not (H, W, 3) uint8.
+        """
+        placed = [self.spec.preprocess(image) for image in images]
+        return self.predict_pixels([pixels for pixels, _ in placed], [placement for _, placement in placed])
+
+    def predict_pixels(
+        self, pixels: Sequence[NDArray[np.uint8]], placements: Sequence[Placement]
+    ) -> list[Prediction]:
+        """Return one prediction for each (h, w, channels) array of preprocessed pixels."""
+        if not pixels:
+            return []
+        return list(self.decode(self.run(np.stack(pixels)), placements, **self.spec.decode_args))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """How a predictor did on samples with known truth.
+
+    Attributes:
+        scores: by name, as the metric computes them.
+        pictures: how many were scored.
+        failures: the samples that could not be read, with the reason.
+        seconds: from the first sample to the last.
+    """
+
+    scores: Mapping[str, float]
+    pictures: int
+    failures: tuple[tuple[Sample, NayanError], ...]
+    seconds: float
+
+
+def predict_samples(
+    predictor: Predictor, samples: Iterable[Sample], *, batch: int = 16, threads: int = 4
+) -> Iterator[tuple[Sample, Image | None, Prediction | NayanError]]:
+    """Yield every sample with its picture and prediction, in order, reading ahead while the network runs.
+
+    At most `2 * batch + threads` pictures are in memory. JPEGs are decoded only as large as the network
+    needs, so the picture that is yielded may be smaller than the file, and places in it (`Placement`)
+    refer to that smaller picture. A class for the whole picture has no place; a task whose predictions
+    have places must scale them.
+
+    Args:
+        predictor: what predicts.
+        samples: read lazily; an endless iterable is fine.
+        batch: pictures a call of the network.
+        threads: that read and preprocess pictures.
+
+    Yields:
+        (sample, picture, prediction); or (sample, None, error) for a picture that cannot be read, after
+        which the others follow.
+    """
+    waiting = iter(samples)
+    pending: deque[tuple[Sample, Future[_Ready]]] = deque()
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="nayan-decode")
+    try:
+        while True:
+            for sample in itertools.islice(waiting, 2 * batch + threads - len(pending)):
+                pending.append((sample, pool.submit(_read, sample, predictor.spec)))
+            if not pending:
+                return
+            yield from _predict_batch(predictor, [pending.popleft() for _ in range(min(batch, len(pending)))])
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def evaluate(
+    predictor: Predictor, samples: Iterable[Sample], metric: Scorer, *, batch: int = 16, threads: int = 4
+) -> Evaluation:
+    """Predict samples and score them against their targets; pictures that cannot be read are not scored.
+
+    Args:
+        predictor: what is evaluated.
+        samples: each with a target.
+        metric: fresh; it is updated batch by batch and computed once.
+        batch: pictures a call of the network.
+        threads: that read and preprocess pictures.
+
+    Raises:
+        DataError: if a sample has no target, or not one picture could be read.
+    """
+    start = time.perf_counter()
+    failures: list[tuple[Sample, NayanError]] = []
+    results = predict_samples(predictor, samples, batch=batch, threads=threads)
+    pictures = 0
+    while chunk := list(itertools.islice(results, batch)):
+        predictions: list[Prediction] = []
+        targets: list[Target] = []
+        for sample, _, outcome in chunk:
+            if isinstance(outcome, NayanError):
+                failures.append((sample, outcome))
+                continue
+            if sample.target is None:
+                raise DataError(
+                    f"{sample.id}: has no label to compare with", hint="use `nayan predict` instead"
+                )
+            predictions.append(outcome)
+            targets.append(sample.target)
+        metric.update(predictions, targets)
+        pictures += len(predictions)
+    if not pictures:
+        reason = f"; the first: {failures[0][1].message}" if failures else ""
+        raise DataError(f"no picture could be evaluated, {len(failures)} could not be read{reason}")
+    return Evaluation(metric.compute(), pictures, tuple(failures), time.perf_counter() - start)
+
+
+def _read(sample: Sample, spec: Spec) -> _Ready:
+    image = sample.load(spec.preprocess.at_least())
+    pixels, placement = spec.preprocess(image)
+    return image, pixels, placement
+
+
+def _predict_batch(
+    predictor: Predictor, batch: Sequence[tuple[Sample, Future[_Ready]]]
+) -> Iterator[tuple[Sample, Image | None, Prediction | NayanError]]:
+    outcomes: list[tuple[Sample, _Ready | NayanError]] = []
+    for sample, future in batch:
+        try:
+            outcomes.append((sample, future.result()))
+        except NayanError as error:
+            outcomes.append((sample, error))
+    ready = [outcome for _, outcome in outcomes if not isinstance(outcome, NayanError)]
+    predictions = iter(
+        predictor.predict_pixels([pixels for _, pixels, _ in ready], [place for *_, place in ready])
+    )
+    for sample, outcome in outcomes:
+        if isinstance(outcome, NayanError):
+            yield sample, None, outcome
+        else:
+            yield sample, outcome[0], next(predictions)
