@@ -19,7 +19,7 @@ def empty(snapshot: Snapshot) -> Iterator[Finding]:
     if not snapshot.pictures:
         yield Finding(
             "data.empty", "error", f"{snapshot.root} holds no picture",
-            advice="Name the folder that holds the classes' folders; `nayan sample classify DIR` makes an example.",
+            advice="Name the folder above the classes' folders; `nayan sample classify DIR` makes one.",
         )  # fmt: skip
 
 
@@ -79,7 +79,8 @@ def missing_in_split(snapshot: Snapshot) -> Iterator[Finding]:
         if unlearnt:
             yield Finding(
                 "balance.missing_in_split", "error",
-                f"{counted(len(unlearnt), 'class is', 'classes are')} in {split} but not in train: {listed(unlearnt)}",
+                f"{counted(len(unlearnt), 'class is', 'classes are')} in {split} but not in train: "
+                f"{listed(unlearnt)}",
                 count=len(unlearnt),
                 advice="They can never be predicted: move pictures of them into train, or mend the spelling.",
                 details={"classes": unlearnt}, split=split,
@@ -87,9 +88,10 @@ def missing_in_split(snapshot: Snapshot) -> Iterator[Finding]:
         if untested:
             yield Finding(
                 "balance.missing_in_split", "warning",
-                f"{counted(len(untested), 'class is', 'classes are')} in train but not in {split}: {listed(untested)}",
+                f"{counted(len(untested), 'class is', 'classes are')} in train but not in {split}: "
+                f"{listed(untested)}",
                 count=len(untested),
-                advice=f"Move pictures of them into {split}, or nobody will know how well they are told apart.",
+                advice=f"Move pictures of them into {split}; otherwise nobody knows how well they are found.",
                 details={"classes": untested}, split=split,
             )  # fmt: skip
 
@@ -138,7 +140,7 @@ def skew(snapshot: Snapshot) -> Iterator[Finding]:
                 f"{counted(len(shares), 'class has another share', 'classes have other shares')} in train "
                 f"than in {split}: {listed(named)}",
                 count=len(shares),
-                advice="Draw the splits class by class (`nayan split DATA`), unless they are meant to differ.",
+                advice="Draw them class by class (`nayan split DATA`), unless they are meant to differ.",
                 details={"shares": shares}, split=split,
             )  # fmt: skip
 

@@ -69,7 +69,7 @@ def select(only: Sequence[str] | None, skip: Sequence[str] | None) -> list[Check
     """Return the chosen checks in the order of the table.
 
     Args:
-        only: ids, or families such as "images"; None takes all.
+        only: ids, or families such as "images"; None or nothing takes all.
         skip: likewise, taken away afterwards.
 
     Raises:
@@ -82,12 +82,13 @@ def select(only: Sequence[str] | None, skip: Sequence[str] | None) -> list[Check
     for name in (*(only or ()), *(skip or ())):
         if name not in known:
             near = difflib.get_close_matches(name, sorted(known), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "`nayan doctor --help` lists them"
+            families = ", ".join(sorted({check.family for check in CHECKS}))
+            hint = f"did you mean {near[0]!r}?" if near else f"families of checks: {families}"
             raise ConfigError(f"no check is named {name!r}", hint=hint)
     chosen = [
         check
         for check in CHECKS
-        if (only is None or {check.name, check.family} & set(only))
+        if (not only or {check.name, check.family} & set(only))
         and not {check.name, check.family} & set(skip or ())
     ]
     if not chosen:
@@ -107,6 +108,6 @@ def run(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Finding]:
         except Exception as error:
             yield Finding(
                 check.name, "error", f"this check crashed: {type(error).__name__}: {error}", count=1,
-                advice=f"Report it, with what `nayan doctor DATA --only {check.name} --debug` prints; until it is "
+                advice=f"Report it, with what `nayan doctor DATA --only {check.name}` prints; until it is "
                 f"mended, `--skip {check.name}` goes on without it.",
             )  # fmt: skip

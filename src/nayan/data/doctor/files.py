@@ -60,7 +60,7 @@ def non_pictures(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield files that are no pictures and are passed over."""
     yield from _of_files(
         "files.non_pictures", "info", (f for f in _visible(snapshot) if not f.is_picture),
-        "without a picture in it, passed over",
+        "that can be no picture, passed over",
         "Nothing to do, unless one of them was meant to be a picture.",
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ def hidden(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield hidden pictures, which are passed over."""
     yield from _of_files(
         "files.hidden", "info", (f for f in snapshot.files if f.is_hidden and f.is_picture),
-        "hidden, with the name of a picture, passed over",
+        "hidden but named as a picture, passed over",
         "Nothing to do, unless they belong to the data: then rename them without the leading dot.",
     )  # fmt: skip
 

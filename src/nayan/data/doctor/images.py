@@ -54,7 +54,8 @@ class Rule:
         found = {p.id: value for p in snapshot.pictures if (value := self.detail(p)) is not None}
         if found:
             paths = tuple(found)
-            message = f"{counted(len(found), 'picture')} {self.one if len(found) == 1 else self.many}: {listed(paths)}"
+            says = self.one if len(found) == 1 else self.many
+            message = f"{counted(len(found), 'picture')} {says}: {listed(paths)}"
             yield Finding(
                 self.check, self.severity, message, paths, len(paths), self.advice, {"found": found}
             )
@@ -69,8 +70,8 @@ def tiny(snapshot: Snapshot) -> Iterator[Finding]:
     if bad:
         yield Finding(
             "images.tiny", "warning",
-            f"{counted(len(bad), 'picture')} of {min(bad.values())} px and more on the shorter side, where "
-            f"{usual:g} px are usual here: {listed(tuple(bad))}",
+            f"{counted(len(bad), 'picture is', 'pictures are')} too small (from {min(bad.values())} px on "
+            f"the shorter side, where {usual:.0f} px are usual): {listed(tuple(bad))}",
             tuple(bad), len(bad),
             "Get them in their original size or take them out; scaled up they show nothing.",
             {"found": bad, "usual": usual},
@@ -78,7 +79,8 @@ def tiny(snapshot: Snapshot) -> Iterator[Finding]:
     elif small:
         yield Finding(
             "images.tiny", "info",
-            f"{counted(len(small), 'picture')} are smaller than {SMALL_SIDE} px; {usual:g} px are usual here",
+            f"{counted(len(small), 'picture is', 'pictures are')} smaller than {SMALL_SIDE} px; {usual:.0f} "
+            "px are usual here",
             tuple(small), len(small),
             "Use a network for small pictures, such as lenet; others scale them up to their own minimum.",
             {"found": small, "usual": usual},
@@ -186,7 +188,7 @@ def _blurred(p: Picture) -> float | None:
 RULES = (
     Rule(
         "images.broken", "error", "cannot be decoded", "cannot be decoded",
-        "Fetch them again from where they came, or take them out; training leaves them out and says so.",
+        "Fetch them again from where they came, or take them out.",
         _fault("broken"),
     ),
     Rule(
