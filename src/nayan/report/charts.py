@@ -21,6 +21,7 @@ from nayan.core.svg import (
     text_width,
     ticks,
 )
+from nayan.core.types import Size
 
 Points = Sequence[tuple[float, float]]
 
@@ -44,8 +45,9 @@ def line_chart(
     best: float | None = None,
     rounds: Sequence[Stretch] = (),
     percent: bool = False,
+    size: Size = (284, 500),
 ) -> Svg:
-    """Draw one line a series over the epochs, each named at its end.
+    """Draw one line a series over the epochs, each named at its end where there are several.
 
     Args:
         series: {name: (epoch, value) points}; at least one holds a point.
@@ -53,36 +55,45 @@ def line_chart(
         best: the epoch whose weights were kept.
         rounds: shaded in turn and named, where there is more than one.
         percent: whether values are shares in [0, 1].
+        size: (height, width) in pixels.
     """
     epochs = [x for points in series.values() for x, _ in points]
-    margin = min(120.0, max(text_width(name) for name in series)) + 16
+    margin = min(120.0, max(text_width(name) for name in series)) + 16 if len(series) > 1 else 14
+    bottom, right = size[0] - 44, size[1] - margin
     frame = Frame(
         (min(epochs), max(*epochs, min(epochs) + 1)),
         _range([y for points in series.values() for _, y in points], percent=percent),
-        (52, 30, 500 - margin, 240),
+        (52, 30, right, bottom),
     )
-    whole = [t for t in ticks(*frame.x_range, count=7) if t == round(t)]
-    rows = [t for t in ticks(*frame.y_range) if t <= frame.y_range[1]]
+    whole = [t for t in ticks(*frame.x_range, count=max(2, round(size[1] / 70))) if t == round(t)]
+    rows = [t for t in ticks(*frame.y_range, count=max(2, round(size[0] / 55))) if t <= frame.y_range[1]]
     parts = [*_bands(rounds, frame), *frame.rows(rows, percent=percent), *frame.columns(whole)]
-    parts.append(label("epoch", (52 + frame.box[2]) / 2, 276, text_anchor="middle", fill=MUTED))
+    parts.append(label("epoch", (52 + right) / 2, bottom + 36, text_anchor="middle", fill=MUTED))
     if best is not None:
-        x, near_end = frame.x(best), frame.x(best) > frame.box[2] - 60
-        parts += [
-            element("line", x1=x, x2=x, y1=30, y2=240, stroke=INK, stroke_dasharray="2 3"),
-            label(
-                f"best: {best:g}",
-                x + (-5 if near_end else 5),
-                234,
-                text_anchor="end" if near_end else None,
-                font_weight=600,
-            ),
-        ]
-    ends = _apart([frame.y(points[-1][1]) for points in series.values()])
+        parts += _best(best, frame)
+    ends = _apart([frame.y(points[-1][1]) for points in series.values()], lowest=bottom)
     for number, ((name, points), y) in enumerate(zip(series.items(), ends, strict=True)):
         colour = SERIES[number % len(SERIES)]
         parts += _line(name, points, frame, colour=colour, percent=percent)
-        parts.append(label(shorten(name, margin - 12), frame.box[2] + 8, y + 4, fill=colour, font_weight=600))
-    return document(parts, width=500, height=284, title=title)
+        if len(series) > 1:
+            shown = shorten(name, margin - 12)
+            parts.append(label(shown, right + 8, y + 4, fill=colour, font_weight=600))
+    return document(parts, width=size[1], height=size[0], title=title)
+
+
+def _best(epoch: float, frame: Frame) -> list[Svg]:
+    """Return a dotted line at the epoch whose weights were kept, with its name on the side that has room."""
+    x, near_end = frame.x(epoch), frame.x(epoch) > frame.box[2] - 60
+    return [
+        element("line", x1=x, x2=x, y1=frame.box[1], y2=frame.box[3], stroke=INK, stroke_dasharray="2 3"),
+        label(
+            f"best: {epoch:g}",
+            x + (-5 if near_end else 5),
+            frame.box[3] - 6,
+            text_anchor="end" if near_end else None,
+            font_weight=600,
+        ),
+    ]
 
 
 def _line(name: str, points: Points, frame: Frame, *, colour: str, percent: bool) -> list[Svg]:
@@ -127,11 +138,11 @@ def _range(values: Sequence[float], *, percent: bool) -> tuple[float, float]:
     return (low - air, high + air)
 
 
-def _apart(heights: Sequence[float], *, gap: float = 15) -> list[float]:
+def _apart(heights: Sequence[float], *, lowest: float, gap: float = 15) -> list[float]:
     """Return heights at least `gap` apart, in the same order of size, moved as little as a sweep can."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     placed = list(heights)
     for before, after in pairwise(order):
         placed[after] = max(placed[after], placed[before] + gap)
-    excess = max(0.0, placed[order[-1]] - max(240.0, heights[order[-1]])) if order else 0.0
+    excess = max(0.0, placed[order[-1]] - max(lowest, heights[order[-1]]))
     return [y - excess for y in placed]

@@ -69,17 +69,18 @@ def _environment() -> Environment:
 
 
 def _prose(text: str) -> Any:
-    """Return escaped text in which `words between backticks` are code."""
+    """Return escaped text in which `words between backticks` are code, and no line breaks before a "%"."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    unbroken = str(escape(text)).replace(" %", "&nbsp;%")
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", unbroken))
 
 
 def _cell(value: Any, *, percent: bool = False) -> str:
     """Return a number as it stands in a table; text unchanged.
 
     >>> _cell(12345), _cell(0.91234), _cell(0.5, percent=True), _cell("cat"), _cell(None)
-    ('12,345', '0.9123', '50.0 %', 'cat', '-')
+    ('12,345', '0.912', '50.0 %', 'cat', '-')
     """
     if value is None or value == "":
         return "-"
@@ -87,7 +88,7 @@ def _cell(value: Any, *, percent: bool = False) -> str:
         return str(value)
     if percent:
         return f"{100 * value:.1f} %"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def _share(value: Any, full: float) -> str:

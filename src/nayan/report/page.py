@@ -191,7 +191,7 @@ def _stopped(run: RunRecord) -> list[str]:
 
 def _warnings(run: RunRecord) -> list[str]:
     return [
-        " ".join(str(part) for part in (event.get("text"), event.get("hint")) if part)
+        ": ".join(str(part).rstrip(".") for part in (event.get("text"), event.get("hint")) if part) + "."
         for event in run.events
         if event.get("event") == "warning"
     ]
@@ -201,7 +201,7 @@ def _tiles(run: RunRecord) -> list[Tile]:
     counts, tiles = _counts(run), []
     if "train" in counts:
         rest = ", ".join(f"{_total(c):,} {split}" for split, c in counts.items() if split != "train")
-        tiles.append(Tile("Training pictures", f"{_total(counts['train']):,}", f"and {rest}" if rest else ""))
+        tiles.append(Tile("Training pictures", f"{_total(counts['train']):,}", rest))
     if _seconds(run):
         rows = f"{len(run.rows)} epochs" if len(run.rows) > 1 else ""
         tiles.append(Tile("Time", duration(_seconds(run)), rows))
@@ -239,6 +239,8 @@ def _curves(run: RunRecord) -> list[Panel]:
             groups.setdefault(group, {})[name] = points
     best = next((e for e in reversed(run.events) if e.get("event") == "epoch" and e.get("best") is True), {})
     order = sorted(groups, key=lambda group: {"Loss": 0, "Scores": 1}.get(group, 2))
+    others = [group for group in order if group not in ("Loss", "Scores")]
+    third = len(others) % 3 == 0
     return [
         Panel(
             group,
@@ -248,8 +250,9 @@ def _curves(run: RunRecord) -> list[Panel]:
                 best=best.get("epoch") if group in ("Loss", "Scores") else None,
                 rounds=_rounds(run),
                 percent=group == "Scores",
+                size=(200, 330) if third and group in others else (284, 500),
             ),
-            data={"layout": "half"},
+            data={"layout": "third" if third and group in others else "half"},
         )
         for group in order
     ]

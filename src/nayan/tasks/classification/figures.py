@@ -86,7 +86,6 @@ def reliability_diagram(bins: Sequence[Mapping[str, Any]], *, title: str) -> Svg
     parts += [
         element("line", **ends, stroke=MUTED, stroke_width=1.5, stroke_dasharray="5 4"),
         label("share that is right", 50, 24, fill=MUTED),
-        label("perfect", frame.x(0.83), frame.y(0.93), fill=MUTED, text_anchor="end"),
         element("line", x1=44, x2=344, y1=344, y2=344, stroke=LINE),
         label("confidence of the prediction", 194, 290, text_anchor="middle", fill=MUTED),
         label("number of pictures", 194, 361, text_anchor="middle", fill=MUTED),
@@ -148,6 +147,7 @@ def _bar(b: Mapping[str, Any], frame: Frame, strip: Frame) -> Svg:
     """Return one bin: its accuracy in blue, the gap to its confidence in orange, its size below."""
     left, right = frame.x(b["low"]) + 1, frame.x(b["high"]) - 1
     low, high = sorted((b["accuracy"], b["confidence"]))
+    solid = 0.35 + 0.65 * min(1.0, b["count"] / 10)
     told = (
         f"{b['count']} pictures with a confidence of {b['low']:.0%} to {b['high']:.0%}: "
         f"on average {b['confidence']:.1%} sure, {b['accuracy']:.1%} right"
@@ -160,8 +160,8 @@ def _bar(b: Mapping[str, Any], frame: Frame, strip: Frame) -> Svg:
     return element(
         "g",
         element("title", escape(told)),
-        box(frame, 0.0, b["accuracy"], fill=GOOD, fill_opacity=0.75),
-        box(frame, low, high, fill=BAD, fill_opacity=0.55),
+        box(frame, 0.0, low, fill=GOOD, fill_opacity=0.8 * solid),
+        box(frame, low, high, fill=BAD, fill_opacity=0.6 * solid),
         box(strip, 0.0, float(b["count"]), fill=MUTED, fill_opacity=0.7),
     )
 

@@ -174,7 +174,7 @@ def _them(names: Sequence[str]) -> str:
 
 def _tiles(metrics: Record, details: Record) -> list[Tile]:
     intervals = details.get("intervals") or {}
-    titles = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "top5_accuracy": "Among the best five"}
+    titles = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "top5_accuracy": "Top-5 accuracy"}
     found = []
     for name, title in titles.items():
         few_classes = name == "top5_accuracy" and len(details.get("classes", ())) <= 5
@@ -183,7 +183,7 @@ def _tiles(metrics: Record, details: Record) -> list[Tile]:
             note = f"{100 * low:.1f} to {percent(high)}" if low is not None else ""
             found.append(Tile(title, percent(metrics[name]), note, metrics[name]))
     if "ece" in metrics:
-        found.append(Tile("Calibration error", percent(metrics["ece"]), "0 is honest; ECE, 15 bins"))
+        found.append(Tile("Calibration error", percent(metrics["ece"]), "ECE; 0 is perfect"))
     return found
 
 
@@ -257,7 +257,7 @@ def _calibration(evaluation: Record, details: Record) -> list[Panel]:
     reading = (
         "Of all predictions made with some confidence, how many are right? A bar that ends on the dashed "
     )
-    reading += "line is honest; orange is the gap."
+    reading += "line is honest; orange is the gap; pale bars stand for few pictures."
     found = []
     if "before" in after:
         text = f"Error {percent(after['before']['ece'])}. {reading}"
