@@ -50,7 +50,8 @@ def unreadable(snapshot: Snapshot) -> Iterator[Finding]:
     if found:
         yield Finding(
             "files.unreadable", "error",
-            f"{counted(len(found), 'file')} cannot be opened: {listed(tuple(found))}",
+            f"{counted(len(found), 'file or folder', 'files or folders')} cannot be opened: "
+            f"{listed(tuple(found))}",
             tuple(found), len(found),
             "Give yourself the permission to read them (chmod u+r), or mend the links.", {"found": found},
         )  # fmt: skip

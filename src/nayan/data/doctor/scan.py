@@ -45,9 +45,9 @@ def scan(
     """
     if not root.exists():
         raise DataError(f"{root}: there is no such file or folder", hint="check the path")
-    paths, folders = _tree(root)
+    tree = _tree(root)
     reading = _read(root, format=format)
-    data = reading.data or [_loose(root, paths)]
+    data = reading.data or [_loose(root, tree.files)]
     work = [(sample, part) for part in data for sample in part.samples]
     pictures: list[Picture] = []
     with ThreadPoolExecutor(threads or min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
@@ -57,7 +57,8 @@ def scan(
                 on_progress(len(pictures), len(work))
     owned = {os.path.realpath(sample.path) for sample, _ in work if sample.path is not None}
     # Where many pictures share a file, the files are the data, and nothing can be said about them.
-    listed = paths if owned or not work else {}
+    listed = tree.files if owned or not work else {}
+    closed = (FileEntry(name, problem=problem) for name, problem in tree.closed.items())
     return Snapshot(
         root=root,
         format=reading.format,
@@ -65,8 +66,8 @@ def scan(
         splits=tuple(part.split for part in data),
         classes=data[0].classes,
         pictures=tuple(pictures),
-        files=tuple(_entry(name, path, owned=owned) for name, path in listed.items()),
-        folders=folders,
+        files=(*(_entry(name, path, owned=owned) for name, path in listed.items()), *closed),
+        folders=tree.folders,
         notes=tuple(note for part in data for note in _new_notes(part)),
         troubles=reading.troubles,
     )
@@ -134,13 +135,23 @@ def _fault_kind(reason: str) -> FaultKind:
     """Sort a refusal of `open_image` by its words."""
     if reason.startswith("not a picture"):
         return "not_a_picture"
-    return "bomb" if reason.endswith("pixels are decoded") else "broken"
+    return "bomb" if reason.startswith("declares") and "at most" in reason else "broken"
 
 
-def _tree(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Return ({relative name: file}, relative names of folders), sorted; a folder is entered once."""
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """What lies below the root, by relative name; `closed` are folders that cannot be listed, and why."""
+
+    files: Mapping[str, Path]
+    folders: tuple[str, ...]
+    closed: Mapping[str, str]
+
+
+def _tree(root: Path) -> _Tree:
+    """List everything below the root; a folder is entered once, by whatever links it is reached."""
     files: dict[str, Path] = {}
     folders: list[str] = []
+    closed: dict[str, str] = {}
     entered: set[str] = set()
     waiting = [root] if root.is_dir() else []
     while waiting:
@@ -148,7 +159,12 @@ def _tree(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
         if os.path.realpath(folder) in entered:
             continue
         entered.add(os.path.realpath(folder))
-        for path in _inside(folder):
+        try:
+            inside = list(folder.iterdir())
+        except OSError as error:
+            closed[normal(folder.relative_to(root).as_posix())] = str(error.strerror)
+            continue
+        for path in inside:
             name = normal(path.relative_to(root).as_posix())
             if not path.is_dir():
                 files[name] = path
@@ -156,14 +172,7 @@ def _tree(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
             folders.append(name)
             if path.name.lower() not in _NOT_ENTERED:
                 waiting.append(path)
-    return dict(sorted(files.items())), tuple(sorted(folders))
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError:
-        return []
+    return _Tree(dict(sorted(files.items())), tuple(sorted(folders)), closed)
 
 
 def _entry(name: str, path: Path, *, owned: Container[str]) -> FileEntry:

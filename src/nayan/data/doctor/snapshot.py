@@ -91,7 +91,7 @@ class Snapshot:
         splits: names of the splits that exist, in the order train, val, test; or "all" alone.
         classes: names of the classes in the order of their indices.
         pictures: every picture, good or not.
-        files: every file below the root.
+        files: every file below the root, and the folders that cannot be listed.
         folders: every folder below the root, relative to it.
         notes: what the reader said about its reading.
         troubles: what it refused.
