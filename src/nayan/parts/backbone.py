@@ -7,6 +7,7 @@ Architectures come from timm, and from torchvision where timm has none (AlexNet,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from nayan.core.errors import ConfigError, NotFound
 from nayan.core.types import Size
 from nayan.parts.chain import Run, Shared, find_stages
+from nayan.parts.published import architecture_names, weights_names
 
 TORCHVISION = ("alexnet", "squeezenet1_0")
 """Backbones that timm does not have."""
@@ -114,6 +116,7 @@ def build_backbone(
     size: Size | None = None,
     published_head: bool = False,
     dropout: float = 0.0,
+    pad_type: str = "",
 ) -> Backbone:
     """Return the backbone that timm or torchvision knows by this name, with fresh weights.
 
@@ -124,10 +127,12 @@ def build_backbone(
         published_head: keep hidden layers between the last map and the last layer (4096-4096 of VGG)
             even where they hold most of the parameters.
         dropout: within those hidden layers.
+        pad_type: "same" pads as TensorFlow does, for weights that were trained there; only the
+            families of MobileNet and EfficientNet know it.
 
     Raises:
-        NotFound: if neither knows the name.
-        ConfigError: if the network cannot be built for `size`.
+        NotFound: if neither knows the name, or no weights have its tag.
+        ConfigError: if the network cannot be built for `size`, or does not know `pad_type`.
 
     >>> backbone = build_backbone("resnet18")
     >>> [name for name, _ in backbone.stages]
@@ -138,26 +143,25 @@ def build_backbone(
     if name in TORCHVISION:
         return _from_torchvision(name, channels=channels, published_head=published_head, dropout=dropout)
     if not timm.is_model(name):
-        raise NotFound("model", name, [*timm.list_models(), *TORCHVISION])
-    return _from_timm(name, channels=channels, size=size, published_head=published_head, dropout=dropout)
+        raise NotFound("model", name, [*architecture_names(), *weights_names()])
+    create: dict[str, Any] = {"in_chans": channels, **({"pad_type": pad_type} if pad_type else {})}
+    return _from_timm(name, create, size=size, published_head=published_head, dropout=dropout)
 
 
 def _from_timm(
-    name: str, *, channels: int, size: Size | None, published_head: bool, dropout: float
+    name: str, create: dict[str, Any], *, size: Size | None, published_head: bool, dropout: float
 ) -> Backbone:
-    create: dict[str, Any] = {"in_chans": channels}
-    config = timm.get_pretrained_cfg(name) or timm.models.PretrainedCfg()
+    config = _config(name)
     size = size or config.input_size[1:]
     if config.fixed_input_size and size != config.input_size[1:]:
         create["img_size"] = size
     try:
         model = timm.create_model(name, **create)
     except (TypeError, AssertionError, ValueError) as error:
-        if "img_size" not in create:
-            raise
+        wanted = {key: value for key, value in create.items() if key != "in_chans"}
         raise ConfigError(
-            f"{name} cannot be built for {size[0]}x{size[1]} px: {error}",
-            hint=f"use --imgsz {config.input_size[-1]}, or another model",
+            f"{name} cannot be built with {wanted or create}: {error}",
+            hint=f"its pictures are {config.input_size[1]}x{config.input_size[2]} px",
         ) from error
     keys = frozenset(model.state_dict())
     model.reset_classifier(0)
@@ -168,10 +172,22 @@ def _from_timm(
         name, "timm", keys, tuple(classifiers), create, size if config.fixed_input_size else None
     )
     sizes = [size] if config.fixed_input_size else [*((s, s) for s in PROBE_SIZES), config.input_size[1:]]
-    return _probed(model, sizes, channels=channels, features=_features, pool=_pool, published=published)
+    return _probed(
+        model, sizes, channels=create["in_chans"], features=_features, pool=_pool, published=published
+    )
 
 
-def _adapt_vgg(model: nn.Module, *, published_head: bool, dropout: float) -> None:
+def _config(name: str) -> Any:
+    """Return timm's facts about the weights of a name (with or without tag)."""
+    try:
+        return timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError as error:
+        if "." not in name:  # an architecture without weights
+            return timm.models.PretrainedCfg()
+        raise NotFound("model", name, weights_names()) from error
+
+
+def _adapt_vgg(model: timm.models.VGG, *, published_head: bool, dropout: float) -> None:
     """Drop VGG's two hidden layers (120 of 138 million parameters) unless the published head is wanted."""
     if not published_head:
         model.pre_logits = nn.Identity()
@@ -182,13 +198,11 @@ def _adapt_vgg(model: nn.Module, *, published_head: bool, dropout: float) -> Non
 
 
 def _features(model: nn.Module, images: Tensor) -> Tensor:
-    maps: Tensor = model.forward_features(images)  # type: ignore[operator]
-    return maps
+    return model.forward_features(images)  # type: ignore[operator, no-any-return]
 
 
 def _pool(model: nn.Module, maps: Tensor) -> Tensor:
-    vector: Tensor = model.forward_head(maps, pre_logits=True)  # type: ignore[operator]
-    return vector.flatten(1)
+    return model.forward_head(maps, pre_logits=True).flatten(1)  # type: ignore[operator, no-any-return]
 
 
 def _from_torchvision(name: str, *, channels: int, published_head: bool, dropout: float) -> Backbone:
@@ -208,7 +222,7 @@ def _from_torchvision(name: str, *, channels: int, published_head: bool, dropout
     published = Published(name, "torchvision", keys, (last,))
     return _probed(
         model,
-        [(64, 64), (224, 224)],
+        [(224, 224)],
         channels=channels,
         features=_named_features,
         pool=pool,
@@ -283,4 +297,8 @@ def _map_facts(model: nn.Module, probe: Tensor, last: Tensor) -> tuple[int, int]
     channels = getattr(model, "num_features", last.shape[1])
     is_channels_last = last.shape[1] != channels and last.shape[3] == channels
     cells = last.shape[2] if not is_channels_last else last.shape[1]
-    return int(channels), round(probe.shape[2] / cells)
+    stated = getattr(model, "feature_info", None) or [{}]
+    if isinstance(stated[-1], dict) and "reduction" in stated[-1]:
+        return int(channels), int(stated[-1]["reduction"])
+    # layers without padding lose cells at the border, so the ratio is a little above the power of two
+    return int(channels), 2 ** int(math.log2(probe.shape[2] / cells))

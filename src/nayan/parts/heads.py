@@ -26,8 +26,7 @@ class LinearHead(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(num_features, num_classes)
-        nn.init.normal_(self.linear.weight, std=INIT_STD)
-        nn.init.zeros_(self.linear.bias)
+        _start_near_zero(self.linear)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return ((B, C) logits, (B, D) embedding) of (B, D) or (B, D', h, w) features."""
@@ -51,10 +50,15 @@ class ConvHead(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.conv = nn.Conv2d(num_features, num_classes, 1)
-        nn.init.normal_(self.conv.weight, std=INIT_STD)
-        nn.init.zeros_(self.conv.bias)
+        _start_near_zero(self.conv)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return ((B, C) logits, (B, D) embedding: the averaged input) of (B, D, h, w) features."""
         maps = self.conv(self.dropout(features)).relu()  # (B, D, h, w) -> (B, C, h, w)
         return maps.mean((2, 3)), features.mean((2, 3))
+
+
+def _start_near_zero(layer: nn.Linear | nn.Conv2d) -> None:
+    nn.init.normal_(layer.weight, std=INIT_STD)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -47,6 +47,7 @@ def build(
     dropout: float = 0.2,
     mean: Sequence[float] = (0.485, 0.456, 0.406),
     std: Sequence[float] = (0.229, 0.224, 0.225),
+    pad_type: str = "",
 ) -> Classifier:
     """Return a classifier with fresh weights on a backbone known to timm or torchvision.
 
@@ -59,6 +60,7 @@ def build(
         dropout: before the last layer, and between the hidden ones of "paper".
         mean: of each channel, in [0, 1].
         std: of each channel.
+        pad_type: "same" for weights that come from TensorFlow; see `build_backbone`.
 
     Raises:
         NotFound: unknown backbone or head.
@@ -71,7 +73,12 @@ def build(
     if head not in get_args(HeadName):
         raise NotFound("head", head, get_args(HeadName))
     body = build_backbone(
-        backbone, channels=channels, size=size, published_head=head == "paper", dropout=dropout
+        backbone,
+        channels=channels,
+        size=size,
+        published_head=head == "paper",
+        dropout=dropout,
+        pad_type=pad_type,
     )
     if size is not None:
         check_size(body, size, channels=channels)

@@ -70,7 +70,7 @@ def build(
             hint=f"use --imgsz {MINIMUM} or more; 28 is usual",
         )
     height, width = ((side // 2 - 4) // 2 for side in size)
-    layers = OrderedDict(
+    layers: OrderedDict[str, nn.Module] = OrderedDict(
         c1=nn.Sequential(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
         c3=nn.Sequential(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
         c5=nn.Sequential(nn.Flatten(), nn.Linear(16 * height * width, 120), nn.ReLU()),
