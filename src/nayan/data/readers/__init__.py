@@ -1,1 +1,113 @@
-"""One module a format, each reading and writing it."""
+"""One module a format, each reading and writing it; and which of them a folder is written in."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nayan.core.errors import ConfigError, DataError, FormatError
+from nayan.core.image import looks_like_picture
+from nayan.core.registry import Catalog
+from nayan.data.pictures import entries, has_picture, walk
+from nayan.data.readers.base import Reader, Sniff
+from nayan.data.readers.csv import CsvReader
+from nayan.data.readers.folder import PICTURE_FOLDERS, FolderReader, class_names
+from nayan.data.readers.idx import IdxReader
+
+READERS: Catalog[Reader] = Catalog("format", [FolderReader(), CsvReader(), IdxReader()])
+"""Every format by its name."""
+
+_READABLE = 0.5
+_CLOSE = 0.05
+_SEEN = 10_000  # files looked at to describe a folder that no reader knows
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """Which format a data set has.
+
+    Attributes:
+        reader: reads it.
+        reason: what the decision rests on, as the end of "..., because".
+        scores: {name of the format: 0 to 1}; empty where the user named the format.
+    """
+
+    reader: Reader
+    reason: str
+    scores: Mapping[str, float]
+
+
+def recognise(root: Path, format: str | None = None) -> Recognition:
+    """Find the reader that fits a folder or file, from names and headers alone.
+
+    Args:
+        root: the data set.
+        format: name of a reader, where the user knows better.
+
+    Raises:
+        DataError: if the path does not exist, is empty, or has pictures but no classes.
+        FormatError: if no reader knows it; the message says what was seen.
+        ConfigError: if two readers fit equally well.
+        NotFound: if no format has that name.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise DataError(f"{root}: there is no such file or folder", hint=_nearest(root))
+    if format is not None:
+        return Recognition(READERS[format], "the format was given", {})
+    if root.is_dir() and not any(entries(root)):
+        raise DataError(
+            f"{root}: the folder is empty", hint="put a folder of pictures for each class into it"
+        )
+    sniffs = {reader.name: reader.sniff(root) for reader in READERS}
+    ranked = sorted(sniffs.items(), key=lambda item: -item[1].score)
+    (best, first), (other, second) = ranked[0], ranked[1]
+    if first.score < _READABLE:
+        raise _unknown(root, sniffs)
+    if first.score - second.score <= _CLOSE:
+        raise ConfigError(
+            f"{root}: could be {best} ({first.reason}) or {other} ({second.reason})",
+            hint=f"say which: --format {best} or --format {other}",
+        )
+    scores = {name: sniff.score for name, sniff in sniffs.items()}
+    return Recognition(READERS[best], first.reason, scores)
+
+
+def _nearest(root: Path) -> str:
+    siblings = [path.name for path in root.parent.iterdir()] if root.parent.is_dir() else []
+    near = difflib.get_close_matches(root.name, siblings, n=1)
+    return f"did you mean {root.parent / near[0]}?" if near else "check the path"
+
+
+def _unknown(root: Path, sniffs: Mapping[str, Sniff]) -> DataError:
+    """Return the error that says what lies in `root` and what would have been understood."""
+    formats = "; ".join(f"{reader.name}: {reader.summary}" for reader in READERS)
+    if not root.is_dir():
+        return FormatError(f"{root}: is a file that no format knows", hint=f"known formats: {formats}")
+    seen: Counter[str] = Counter()
+    for file in itertools.islice(walk(root), _SEEN):
+        seen["picture" if looks_like_picture(file) else file.suffix.lower() or "file without suffix"] += 1
+    found = ", ".join(f"{count} x {kind}" for kind, count in seen.most_common(5)) or "no files"
+    if not seen["picture"]:
+        return FormatError(f"{root}: holds no picture ({found})", hint=f"known formats: {formats}")
+    reasons = "; ".join(f"not {name}, because {sniff.reason}" for name, sniff in sniffs.items())
+    holding = [folder for folder in entries(root)[0] if has_picture(folder)]
+    if not holding:
+        return DataError(
+            f"{root}: found {seen['picture']} x picture, but nothing says their classes ({reasons})",
+            hint="put each class into a folder of its own, or add a table labels.csv with the columns "
+            "file,label; `nayan predict` needs no classes",
+        )
+    inner = [folder for folder in holding if READERS["folder"].sniff(folder).score >= _READABLE]
+    classes = class_names(root)
+    if len(classes) == 1 and not inner and classes[0].lower() not in PICTURE_FOLDERS:
+        return DataError(
+            f"{root}: there is a single class, {classes[0]!r}; a classifier needs two or more",
+            hint="add a folder with pictures of another class",
+        )
+    hint = f"did you mean {inner[0]}?" if len(inner) == 1 else f"known formats: {formats}"
+    return FormatError(f"{root}: no format fits {found} ({reasons})", hint=hint)

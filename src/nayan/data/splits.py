@@ -1,0 +1,170 @@
+"""Training, validation and test pictures of any data set; made without copying where they do not exist.
+
+A split that nayan makes is seeded, keeps the share of every class, and never parts pictures that are
+the same: a copy of a training picture among the test pictures would make the score a lie.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nayan.core.errors import ConfigError, DataError, LabelError
+from nayan.core.types import Dataset, Label
+from nayan.data.partition import draw_splits
+from nayan.data.readers import Recognition, recognise
+from nayan.data.readers.base import check_outside, check_split, label_of
+from nayan.data.readers.csv import write_table
+from nayan.data.readers.folder import FolderReader
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """A data set ready to train on.
+
+    Attributes:
+        train: never empty; has every class that the others have.
+        val: never empty.
+        test: None where the data has none.
+        recognition: which format it is, and why.
+        notes: what its user should know, one sentence each.
+        made: whether nayan drew the validation pictures itself.
+    """
+
+    train: Dataset
+    val: Dataset
+    test: Dataset | None
+    recognition: Recognition
+    notes: tuple[str, ...]
+    made: bool
+
+    @property
+    def summary(self) -> str:
+        """What was recognised, such as "folder (5 classes, train 500, val 100, test 125)"."""
+        parts = [part for part in (self.train, self.val, self.test) if part is not None]
+        counts = ", ".join(f"{part.split} {len(part)}" for part in parts)
+        return f"{self.recognition.reader.name} ({len(self.train.classes)} classes, {counts})"
+
+
+def open_splits(
+    root: Path,
+    *,
+    format: str | None = None,
+    val_fraction: float = 0.15,
+    test_fraction: float = 0.15,
+    seed: int = 0,
+) -> Splits:
+    """Read a data set as train, val and test; draw those that it does not have from its training pictures.
+
+    With train and val on disk nothing is drawn. With train and test, val is taken from train. With
+    train alone, or no splits at all, val and test are drawn. Nothing on disk changes.
+
+    Args:
+        root: folder or file.
+        format: name of a reader; None to recognise it.
+        val_fraction: share of each class for validation, in (0, 0.5).
+        test_fraction: share of each class for testing, in [0, 0.5); 0 for none.
+        seed: the same seed and pictures give the same splits.
+
+    Raises:
+        DataError: if the data has no training pictures, or fewer than two classes.
+        LabelError: if a class has a single picture, or none to train on.
+        ConfigError: if a fraction is impossible.
+    """
+    if not 0 < val_fraction < 0.5 or not 0 <= test_fraction < 0.5:
+        raise ConfigError(
+            f"val_fraction {val_fraction}, test_fraction {test_fraction}: each is less than half",
+            hint="use 0 < val_fraction < 0.5 and 0 <= test_fraction < 0.5",
+        )
+    found = recognise(Path(root), format)
+    names = found.reader.splits(Path(root))
+    if names and "train" not in names:
+        raise DataError(
+            f"{root}: has {' and '.join(names)}, but no train", hint="name the training folder train/"
+        )
+    ready = {name: found.reader.read(Path(root), name) for name in names or ("all",)}
+    base = ready["train"] if names else ready["all"]
+    if len(base.classes) < 2:
+        raise DataError(
+            f"{root}: there is a single class, {base.classes[0]!r}; a classifier needs two or more",
+            hint="add pictures of another class",
+        )
+    notes = [note for data in ready.values() for note in data.notes]
+    made = "val" not in ready
+    if made:
+        fraction = 0.0 if "test" in ready else test_fraction
+        drawn, why = draw_splits(base, val_fraction=val_fraction, test_fraction=fraction, seed=seed)
+        ready = {**ready, **drawn}
+        notes += why
+    _check_classes(ready)
+    return Splits(
+        ready["train"], ready["val"], ready.get("test"), found, tuple(dict.fromkeys(notes)), made=made
+    )
+
+
+def read_split(root: Path, split: str | None = None, *, format: str | None = None) -> Dataset:
+    """Read the pictures to evaluate on: the named split, or test, else val, else everything.
+
+    Raises:
+        NotFound: if the data has no such split.
+        DataError: if it cannot be read.
+    """
+    reader = recognise(Path(root), format).reader
+    names = reader.splits(Path(root))
+    if split is None:
+        split = next((name for name in ("test", "val") if name in names), "all")
+    check_split(split, names)
+    return reader.read(Path(root), split)
+
+
+def write_splits(splits: Splits, out: Path, *, link: bool = False) -> Path:
+    """Write down which picture belongs to which split: as a table, or as folders.
+
+    Args:
+        splits: what `open_splits` returned.
+        out: a new file ending in .csv for a table with the columns file, label, split, which is a
+            data set of its own; else a new folder for `train/daisy/1.jpg`, ...
+        link: for folders: share the files (hard links) instead of copying them, where the disk can.
+
+    Raises:
+        ConfigError: if `out` lies in the data set.
+        DataError: if `out` exists, or a table is wanted of pictures that have no files of their own.
+    """
+    out = Path(out)
+    parts = {part.split: part for part in (splits.train, splits.val, splits.test) if part is not None}
+    check_outside(out, splits.train.root)
+    if out.suffix.lower() != ".csv":
+        FolderReader().write(parts, out, link=link)
+        return out
+    if out.exists():
+        raise DataError(f"{out}: exists, and nothing is ever overwritten", hint="name a new file")
+    base = out.parent.resolve()
+    rows = []
+    for split, data in parts.items():
+        for sample in data.samples:
+            if sample.path is None:
+                raise DataError(
+                    f"{sample.id}: is part of a larger file, a table cannot name it",
+                    hint="name a folder as OUT",
+                )
+            file = Path(os.path.relpath(sample.path.resolve(), base)).as_posix()
+            rows.append((file, label_of(sample, data.classes), split))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_table(rows, out)
+    return out
+
+
+def _check_classes(splits: dict[str, Dataset]) -> None:
+    """Raise LabelError if a split has a class that cannot be learned."""
+    classes = splits["train"].classes
+    trained = {sample.target for sample in splits["train"].samples}
+    for split, data in splits.items():
+        for sample in data.samples:
+            if sample.target not in trained:
+                known = [name for number, name in enumerate(classes) if Label(number) in trained]
+                raise LabelError(
+                    f"{data.root}: class {label_of(sample, classes)!r} has pictures in {split} "
+                    f"({sample.id}), but none in train",
+                    hint=f"add some to train, or remove the class; train has {', '.join(known[:20])}",
+                )
