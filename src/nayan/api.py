@@ -7,8 +7,8 @@ imported inside the verb that needs it, so that prediction and the rest start wi
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +22,24 @@ from nayan.core.image import open_image, probe
 from nayan.core.registry import resolve
 from nayan.core.story import Story
 from nayan.core.types import Dataset, Label, Sample
+from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS, by_verb
 
 if TYPE_CHECKING:
+    from nayan.data.convert import ConversionReport
     from nayan.data.doctor import Diagnosis
+    from nayan.data.splits import Splits
     from nayan.runtime.bundle import Bundle, Check
     from nayan.runtime.predictor import Predictor
     from nayan.tasks.cards import Entry, TaskCard
+    from nayan.tasks.restore import Restored
     from nayan.training.run import Run
 
 Place = str | Path
 """A file or folder."""
+
+_SMALL = Preprocess((28, 28), "stretch", mean=(0.0,) * 3, std=(1.0,) * 3)
+"""What a network described in words takes, unless it is told otherwise."""
 
 _TRAINING_PACKAGES = {"torch", "torchvision", "timm", "lightning_fabric", "matplotlib", "jinja2", "onnx"}
 
@@ -81,9 +88,10 @@ def resume(run: Place, *, on_event: Listener | None = None, **options: Any) -> R
         ConfigError: if the folder is no run, or an option would change the result.
     """
     with _needs_training("training"):
-        from nayan.training.run import resume_run
+        from nayan.training.run import resume_config, train_run
 
-        return resume_run(Path(run), options, listeners=_listeners(on_event))
+        config, origins = resume_config(Path(run), options)
+        return train_run(config, origins, listeners=_listeners(on_event), resume_from=Path(run))
 
 
 def load(model: Place, *, backend: str = "auto") -> Predictor:
@@ -205,7 +213,12 @@ def val(
 
 
 def doctor(
-    data: Place, *, format: str | None = None, only: Sequence[str] = (), skip: Sequence[str] = ()
+    data: Place,
+    *,
+    format: str | None = None,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
     """Say what a data set is, how much of it there is, and what is wrong with it; nothing is changed.
 
@@ -214,10 +227,71 @@ def doctor(
         format: name of the reader; None to recognise it.
         only: ids or families of the checks to run; all by default.
         skip: those to leave out.
+        on_progress: called with (pictures done, pictures in all).
     """
     from nayan.data.doctor import diagnose
 
-    return diagnose(Path(data), format=format, only=only or None, skip=skip or None)
+    return diagnose(Path(data), format=format, only=only or None, skip=skip or None, on_progress=on_progress)
+
+
+def convert(data: Place, out: Place, *, to: str, format: str | None = None) -> ConversionReport:
+    """Write a data set again in another format into a new folder, and prove that nothing was lost.
+
+    Args:
+        data: only read.
+        out: a new folder outside of `data`.
+        to: "folder", "csv", "idx".
+        format: of the source; None to recognise it.
+    """
+    from nayan.data.convert import convert as write
+
+    return write(Path(data), Path(out), to, format=format)
+
+
+def split(
+    data: Place,
+    out: Place,
+    *,
+    val: float = 0.15,
+    test: float = 0.15,
+    seed: int = 0,
+    format: str | None = None,
+) -> Splits:
+    """Divide a data set into train, val and test in a new folder; the original is only read.
+
+    Every class gets its share, and copies of a picture stay on one side. Splits that the data already
+    have are kept.
+
+    Args:
+        data: a data set.
+        out: a new folder.
+        val: fraction of the pictures to validate on.
+        test: fraction of the pictures to test on.
+        seed: of the drawing.
+        format: of the data; None to recognise it.
+
+    Returns:
+        What was written.
+    """
+    from nayan.data.splits import open_splits, write_splits
+
+    drawn = open_splits(Path(data), format=format, val_fraction=val, test_fraction=test, seed=seed)
+    write_splits(drawn, Path(out))
+    return drawn
+
+
+def sample(task: str, out: Place, *, seed: int = 0, count: int | None = None) -> Path:
+    """Write a sample data set for a task into a new folder, without any network, and return the folder.
+
+    Args:
+        task: "classify".
+        out: a new folder.
+        seed: of the order in which pictures go to the splits.
+        count: pictures in all; None for every one.
+    """
+    from nayan.data.samples import write_sample
+
+    return write_sample(by_verb(task).verb, Path(out), seed=seed, count=count)
 
 
 def models(task: str | None = None, *, search: str = "", all: bool = False) -> list[Entry]:
@@ -237,6 +311,53 @@ def models(task: str | None = None, *, search: str = "", all: bool = False) -> l
     return [entry for entry in entries if word in entry.name.lower() or word in entry.summary.lower()]
 
 
+def explain(
+    model: Place,
+    image: Place | None = None,
+    *,
+    what: str = "summary",
+    imgsz: int | None = None,
+    channels: int | None = None,
+    classes: int | None = None,
+    weights: str = "none",
+    **options: Any,
+) -> Story:
+    """Look inside a network: tell what it is, sees or does, as a story with pictures, tables and data.
+
+    Args:
+        model: a run folder, a bundle, a name of the catalogue, a description such as
+            "conv 6 5x5; relu; pool 2", or a YAML file with one. For "kernel" the picture may stand here.
+        image: a picture file, for the explanations that need one.
+        what: a name of `nayan.explain.EXPLANATIONS`.
+        imgsz: side of the input; for a name or a description only, as the next three.
+        channels: of the input, 3 or 1.
+        classes: how many classes the network tells apart.
+        weights: "imagenet", "none" or a file.
+        **options: of this explanation, such as `layer`, `kernel`, `class_name`.
+
+    Raises:
+        ConfigError: if a picture or an option is missing or does not fit.
+        NotFound: if there is no such model, explanation, layer or class.
+
+    Example:
+        nayan.explain("resnet18").panels[0].table
+    """
+    with _needs_training("looking inside a network"):
+        from nayan.explain import explain as tell
+
+        if what == "kernel" and image is None:
+            model, image = "", model
+        restored = _restored(str(model), imgsz=imgsz, channels=channels, classes=classes, weights=weights)
+        return tell(
+            restored.network if restored else None,
+            what=what,
+            preprocess=restored.preprocess if restored else _SMALL,
+            classes=restored.classes if restored else None,
+            image=None if image is None else open_image(Path(image)),
+            options=options,
+        )
+
+
 def check_bundle(model: Place, *, backend: str = "auto") -> list[Check]:
     """Check a bundle's every file, and that it still gives the answer that it gave when it was made.
 
@@ -246,6 +367,38 @@ def check_bundle(model: Place, *, backend: str = "auto") -> list[Check]:
     from nayan.runtime import bundle
 
     return bundle.check_bundle(Path(model), load=lambda opened: _predictor(opened, backend))
+
+
+def _restored(
+    model: str, *, imgsz: int | None, channels: int | None, classes: int | None, weights: str
+) -> Restored | None:
+    """Return the network that is meant by a path, a name or a description; None for no model."""
+    from nayan.runtime.bundle import open_bundle
+    from nayan.tasks.restore import Restored, build_named, restore_bundle
+
+    if not model:
+        return None
+    path = Path(model)
+    description = path.read_text(encoding="utf-8") if path.suffix in (".yaml", ".yml") else model
+    if description == model and path.exists():
+        if imgsz or channels or classes or weights != "none":
+            raise ConfigError(
+                f"{model}: a trained model has its own size, channels, classes and weights",
+                hint="leave out --imgsz, --channels, --classes and --weights",
+            )
+        return restore_bundle(open_bundle(path))
+    if re.fullmatch(r"[\w.-]+", description):
+        return build_named(description, imgsz=imgsz, channels=channels, classes=classes, weights=weights)
+    from nayan.explain.small_model import build_small_model
+
+    if classes or weights != "none":
+        raise ConfigError(
+            "a described network has the classes that it says, and no weights",
+            hint="leave out --classes and --weights",
+        )
+    size, count = (imgsz, imgsz) if imgsz else _SMALL.size, channels or 3
+    preprocess = replace(_SMALL, size=size, channels=count, mean=(0.0,) * count, std=(1.0,) * count)
+    return Restored(build_small_model(description, (count, *size)), preprocess, None)
 
 
 def _entries(card: TaskCard, all_backbones: bool) -> list[Entry]:
@@ -286,7 +439,7 @@ def _file(sample: Sample) -> Path:
 
 
 def _save_picture(picture: np.ndarray[Any, Any], folder: Path, number: int, sample: Sample) -> None:
-    """Write a picture under the number and name of its source, so that equal names in two folders do not meet."""
+    """Write a picture under the number and name of its source, as equal names may come from two folders."""
     from PIL import Image as PillowImage
 
     folder.mkdir(parents=True, exist_ok=True)

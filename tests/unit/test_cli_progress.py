@@ -8,12 +8,7 @@ from nayan.core.events import Event
 EVENTS: list[Event] = [
     {
         "event": "start",
-        "data": {
-            "path": "flowers",
-            "format": "folder",
-            "counts": {"train": 1500, "val": 100},
-            "classes": "ab",
-        },
+        "data": {"path": "flowers", "summary": "folder (5 classes, train 500)", "reason": "there is train/"},
     },
     {"event": "plan", "text": "1,500 pictures, about 12 s"},
     {"event": "note", "text": "cached features"},
@@ -56,7 +51,7 @@ def show(capsys: pytest.CaptureFixture[str], **options: bool) -> list[str]:
 
 def test_outside_a_terminal_every_event_is_a_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert show(capsys) == [
-        "data: flowers (folder; train 1,500, val 100; 2 classes)",
+        "data: flowers: folder (5 classes, train 500), because there is train/",
         "plan: 1,500 pictures, about 12 s",
         "cached features",
         "epoch 1/2  train loss 1.2500  val loss 0.5000  val accuracy 0.9000  467 pictures/s  3.2s  best",
@@ -91,4 +86,4 @@ def test_events_without_their_optional_fields_are_shown_too(capsys: pytest.Captu
             {"event": "new kind"},
         ):
             progress(event)
-    assert capsys.readouterr().err.splitlines() == ["data:  ()", "epoch 3", "done"]
+    assert capsys.readouterr().err.splitlines() == ["data: : ", "epoch 3", "done"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -25,14 +27,18 @@ def convert(
     """Rewrite a data set in another format into a new folder; the original is never changed."""
     from nayan import api
 
-    result = api.convert(data, out, to=to, format=format)
-    return common.output(result, counts_text(out, result["splits"]))
+    report = api.convert(data, out, to=to, format=format)
+    for note in report.notes:
+        common.say(f"note: {note}")
+    return common.output(
+        asdict(report), f"{report.source} -> {report.target}\n{counts_text(out, report.after)}"
+    )
 
 
-def counts_text(out: Path, splits: dict[str, int]) -> str:
+def counts_text(out: Path, counts: Mapping[str, Mapping[str, int]]) -> str:
     """Return where a data set was written, and how many pictures each split has.
 
-    >>> counts_text(Path("new"), {"train": 1200, "val": 3})
+    >>> counts_text(Path("new"), {"train": {"cat": 1000, "dog": 200}, "val": {"cat": 3}})
     'new: train 1,200, val 3 pictures'
     """
-    return f"{out}: {', '.join(f'{name} {count:,}' for name, count in splits.items())} pictures"
+    return f"{out}: {', '.join(f'{name} {sum(split.values()):,}' for name, split in counts.items())} pictures"

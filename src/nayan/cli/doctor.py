@@ -38,8 +38,10 @@ def doctor(
     Exit code 3 when there is an error: something that would make training or its scores wrong.
     """
     from nayan import api
+    from nayan.cli.progress import Progress
 
-    diagnosis = api.doctor(data, format=format, only=only, skip=skip)
+    with Progress(quiet=common.quiet) as progress:
+        diagnosis = api.doctor(data, format=format, only=only, skip=skip, on_progress=progress.count)
     return common.output(
         diagnosis.to_json(), diagnosis_text(diagnosis), exit_code=diagnosis.exit_code(strict)
     )
@@ -57,8 +59,9 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
         rows = [[name, *(counts.get(s, 0) for s in splits)] for name, counts in diagnosis.classes.items()]
         blocks.append(_shortened(aligned(["class", *splits], rows, indent="  ")))
     blocks += [_finding_text(finding) for finding in diagnosis.findings]
-    counts = {kind: sum(f.severity == kind for f in diagnosis.findings) for kind in _MARKS}
-    blocks.append(f"{counts['error']} errors, {counts['warning']} warnings, {counts['info']} remarks")
+    nouns = {"error": "error", "warning": "warning", "info": "remark"}
+    found = {kind: sum(finding.severity == kind for finding in diagnosis.findings) for kind in nouns}
+    blocks.append(", ".join(f"{found[kind]} {noun}{'s'[: found[kind] != 1]}" for kind, noun in nouns.items()))
     return "\n\n".join(blocks)
 
 

@@ -85,7 +85,7 @@ def _usage(argument: Argument) -> str:
 
 def _description(command: App) -> list[str]:
     """Return the paragraphs of a verb's docstring after its first line."""
-    _, _, rest = textwrap.dedent(command.default_command.__doc__ or "").partition("\n\n")  # type: ignore[union-attr]
+    _, _, rest = textwrap.dedent(command.default_command.__doc__ or "").partition("\n\n")
     rest = textwrap.dedent(rest).strip()
     return [rest] if rest else []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,7 +61,12 @@ COMMON = Common()
 
 
 def aligned(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, indent: str = "") -> str:
-    """Return a table as plain text: numbers to the right, everything else to the left.
+    """Return a table as plain text: columns of numbers to the right, everything else to the left.
+
+    Args:
+        columns: headings; a line break in one makes a second line of headings.
+        rows: as many cells each; None is an empty one.
+        indent: before every line.
 
     >>> print(aligned(["layer", "params"], [["conv", 156], ["fc", 48120]]))
     layer  params
@@ -68,11 +74,9 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, indent: st
     fc     48,120
     """
     body = [list(row) for row in rows]
-    numeric = [
-        bool(body) and all(row[i] is None or type(row[i]) in (int, float) for row in body)
-        for i in range(len(columns))
-    ]
-    cells = [list(columns), *([_cell(value) for value in row] for row in body)]
+    numeric = [_is_numeric([row[i] for row in body]) for i in range(len(columns))]
+    headings = itertools.zip_longest(*(name.split("\n") for name in columns), fillvalue="")
+    cells = [*map(list, headings), *([_cell(value) for value in row] for row in body)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     lines = (
         indent
@@ -83,6 +87,12 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, indent: st
         for row in cells
     )
     return "\n".join(lines)
+
+
+def _is_numeric(column: Sequence[Any]) -> bool:
+    """Return whether a column holds numbers and nothing else but empty cells."""
+    kinds = {type(value) for value in column if value not in (None, "")}
+    return bool(kinds) and kinds <= {int, float}
 
 
 def _cell(value: Any) -> str:

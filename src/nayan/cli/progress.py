@@ -34,6 +34,11 @@ class Progress:
         if text and (not self._quiet or event["event"] == "warning"):
             self._print(text)
 
+    def count(self, done: int, total: int) -> None:
+        """Show how many pictures are done, in a terminal only."""
+        if self._moving:
+            self._update("pictures", done, total)
+
     def __enter__(self) -> Progress:
         """Begin; nothing is shown before the first event."""
         return self
@@ -54,16 +59,18 @@ class Progress:
 
     def _move(self, event: Event) -> None:
         """Draw `epoch 3/10 ━━━━ 40/120 512 pictures/s 0:00:12 left` in place."""
-        if self._bar is None:
-            self._start()
-        self._bar.update(
-            self._task,
-            description=f"epoch {_of(event, 'epoch', 'epochs')}",
-            completed=event.get("step", 0),
-            total=event.get("steps"),
+        self._update(
+            f"epoch {_of(event, 'epoch', 'epochs')}",
+            event.get("step", 0),
+            event.get("steps"),
             rate=f"{event.get('pictures_per_s') or 0:,.0f} pictures/s",
             left=f"{duration(event['eta_s'])} left" if event.get("eta_s") is not None else "",
         )
+
+    def _update(self, what: str, done: int, total: int | None, *, rate: str = "", left: str = "") -> None:
+        if self._bar is None:
+            self._start()
+        self._bar.update(self._task, description=what, completed=done, total=total, rate=rate, left=left)
 
     def _start(self) -> None:
         from rich import progress
@@ -98,10 +105,8 @@ def duration(seconds: float) -> str:
 
 def _start_text(event: Event) -> str:
     data = event.get("data") or {}
-    counts = ", ".join(f"{name} {count:,}" for name, count in (data.get("counts") or {}).items())
-    classes = data.get("classes") or ()
-    facts = [str(data.get("format") or ""), counts, f"{len(classes)} classes" if classes else ""]
-    return f"data: {data.get('path', '')} ({'; '.join(fact for fact in facts if fact)})"
+    because = f", because {data['reason']}" if data.get("reason") else ""
+    return f"data: {data.get('path', '')}: {data.get('summary', '')}{because}"
 
 
 def _plan_text(event: Event) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nayan.cli.convert import NewFolder, counts_text
+from nayan.cli.convert import NewFolder
 from nayan.cli.output import COMMON, Common, Output
 
 
@@ -15,14 +15,12 @@ def sample(
     out: NewFolder,
     /,
     *,
-    format: Annotated[
-        str | None, Parameter(help="to write instead of the usual one: folder, csv, idx")
-    ] = None,
-    seed: Annotated[int, Parameter(help="of everything random")] = 0,
+    count: Annotated[int | None, Parameter(help="pictures in all; by default every one there is")] = None,
+    seed: Annotated[int, Parameter(help="of the order in which pictures go to the splits")] = 0,
     common: Common = COMMON,
 ) -> Output:
     """Write a sample data set in its usual format; no network is needed."""
     from nayan import api
 
-    result = api.sample(task, out, format=format, seed=seed)
-    return common.output(result, f"{counts_text(out, result['splits'])}\nnext: nayan doctor {out}")
+    folder = api.sample(task, out, seed=seed, count=count)
+    return common.output({"task": task, "data": folder}, f"{folder}\nnext: nayan doctor {folder}")

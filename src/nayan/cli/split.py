@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nayan.cli.convert import NewFolder, counts_text
+from nayan.cli.convert import NewFolder
 from nayan.cli.output import COMMON, Common, Output
 from nayan.cli.val import Data, Format
 
@@ -28,5 +28,9 @@ def split(
     """
     from nayan import api
 
-    result = api.split(data, out, val=val, test=test, seed=seed, format=format)
-    return common.output(result, counts_text(out, result["splits"]))
+    drawn = api.split(data, out, val=val, test=test, seed=seed, format=format)
+    for note in drawn.notes:
+        common.say(f"note: {note}")
+    counts = {part.split: len(part) for part in (drawn.train, drawn.val, drawn.test) if part is not None}
+    document = {"data": data, "out": out, "splits": counts, "notes": drawn.notes}
+    return common.output(document, f"{out}: {drawn.summary}")

@@ -1,0 +1,179 @@
+"""`nayan explain`: look inside a network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from nayan.cli.output import COMMON, Common, Output, aligned
+from nayan.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nayan.core.story import Story, Table
+
+_NETWORK = Group("Network (of a name or a description)", sort_key=1)
+_ONE_LOOK = Group("For some looks", sort_key=2)
+_UNLIMITED = 100_000  # into a file or a pipe every row is one line
+_NARROWEST = 10  # columns of the terminal to which a column of a table may shrink
+
+
+def explain(
+    model: Annotated[
+        str,
+        Parameter(
+            help="a run folder, a bundle, a name of `nayan models`, a description such as "
+            '"conv 6 5x5; relu; pool 2; flatten; dense 10", or a .yaml file with one'
+        ),
+    ],
+    image: Annotated[Path | None, Parameter(help="a picture, for the looks that need one")] = None,
+    /,
+    *,
+    what: Annotated[
+        Literal["summary", "filters", "features", "kernel", "receptive", "cam"],
+        Parameter(
+            help="layers with their arithmetic; first-layer kernels; what each stage sees; a kernel of yours "
+            "slid over a picture; which pixels a unit depends on; where the evidence for a class lies"
+        ),
+    ] = "summary",
+    out: Annotated[
+        Path | None, Parameter(help="write pictures and JSON here [default: runs/explain/...]", metavar="DIR")
+    ] = None,
+    imgsz: Annotated[int | None, Parameter(help="side of the input in pixels", group=_NETWORK)] = None,
+    channels: Annotated[
+        Literal[1, 3] | None, Parameter(help="of the input: 3, or 1 for gray", group=_NETWORK)
+    ] = None,
+    classes: Annotated[int | None, Parameter(help="how many classes it tells apart", group=_NETWORK)] = None,
+    weights: Annotated[
+        str, Parameter(help="imagenet (fetched), none, or a .safetensors FILE", metavar="W", group=_NETWORK)
+    ] = "none",
+    layer: Annotated[str | None, Parameter(help="this layer only", group=_ONE_LOOK)] = None,
+    class_name: Annotated[
+        str | None,
+        Parameter(
+            help="cam: the class that is explained, instead of the predicted one",
+            metavar="NAME",
+            group=_ONE_LOOK,
+        ),
+    ] = None,
+    kernel: Annotated[
+        str | None,
+        Parameter(
+            help='kernel: a name such as sobel_x, or numbers: "1 0 -1; 2 0 -2; 1 0 -1"', group=_ONE_LOOK
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        Parameter(help="kernel: the pixel whose dot product is written out", metavar="X,Y", group=_ONE_LOOK),
+    ] = None,
+    stride: Annotated[
+        int | None, Parameter(help="kernel: pixels between two places", group=_ONE_LOOK)
+    ] = None,
+    padding: Annotated[
+        str | None, Parameter(help="kernel: zeros around the picture", metavar="N|same", group=_ONE_LOOK)
+    ] = None,
+    flip: Annotated[
+        bool, Parameter(help="kernel: true convolution instead of correlation", negative="", group=_ONE_LOOK)
+    ] = False,
+    common: Common = COMMON,
+) -> Output:
+    """Look inside a network: numbers and pictures that show what it does.
+
+    For --what kernel no network is needed: nayan explain IMAGE --what kernel --kernel sobel_x
+    """
+    from nayan import api
+
+    options = {
+        "layer": layer,
+        "class_name": class_name,
+        "kernel": kernel,
+        "at": None if at is None else _point(at),
+        "stride": stride,
+        "padding": int(padding) if padding is not None and padding.isdigit() else padding,
+        "flip": flip or None,
+    }
+    story = api.explain(
+        model,
+        image,
+        what=what,
+        imgsz=imgsz,
+        channels=channels,
+        classes=classes,
+        weights=weights,
+        **{name: value for name, value in options.items() if value is not None},
+    )
+    files: list[Path] = []
+    if out is not None or any(panel.image is not None or panel.svg for panel in story.panels):
+        files = story.write(out or Path("runs/explain") / _folder_name(model, what))
+    text = story_text(story)
+    if files:
+        text += "\n\nwritten:\n" + "\n".join(f"  {file}" for file in files)
+    return common.output({**story.to_json(), "files": [str(file) for file in files]}, text)
+
+
+def story_text(story: Story) -> str:
+    """Return a story for reading in a terminal: titles, texts and tables; pictures are written elsewhere."""
+    terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
+    width = max(60, shutil.get_terminal_size((120 if terminal else _UNLIMITED, 24)).columns)
+    blocks = [story.title]
+    for panel in story.panels:
+        parts = [panel.title, *(textwrap.fill(line, min(width, 110)) for line in panel.text.splitlines())]
+        if panel.table is not None:
+            parts.append(fitted(panel.table, width))
+        blocks.append("\n".join(part for part in parts if part))
+    return "\n\n".join(blocks)
+
+
+def fitted(table: Table, width: int) -> str:
+    """Return a table no wider than the terminal where that can be: wide cells go on in further lines.
+
+    Columns without any value are left out.
+    """
+    kept = [i for i in range(len(table.columns)) if any(row[i] not in (None, "") for row in table.rows)]
+    columns = [table.columns[i] for i in kept]
+    rows = [[row[i] for i in kept] for row in table.rows]
+    limits = [max(map(_length, column)) for column in zip(columns, *rows, strict=True)]
+    while sum(limits) + 2 * (len(limits) - 1) > width and max(limits) > _NARROWEST:
+        limits[limits.index(max(limits))] -= 1
+    headings = ["\n".join(textwrap.wrap(name, limit)) for name, limit in zip(columns, limits, strict=True)]
+    return aligned(headings, _wrapped(rows, limits))
+
+
+def _length(cell: object) -> int:
+    return len(f"{cell:,}") if isinstance(cell, int) else len(str(cell))
+
+
+def _wrapped(rows: Sequence[Sequence[object]], limits: Sequence[int]) -> list[list[object]]:
+    """Return rows in which no text is longer than its column's limit; the rest stands in rows below."""
+    result: list[list[object]] = []
+    for row in rows:
+        cells = [
+            textwrap.wrap(cell, limit) or [""] if isinstance(cell, str) else [cell]
+            for cell, limit in zip(row, limits, strict=True)
+        ]
+        height = max(map(len, cells))
+        result += [[cell[line] if line < len(cell) else None for cell in cells] for line in range(height)]
+    return result
+
+
+def _point(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"\s*(\d+)\s*[, x]\s*(\d+)\s*", text)
+    if not match:
+        raise ConfigError(f"--at {text}: expected the pixel as X,Y, such as 120,80")
+    return int(match[1]), int(match[2])
+
+
+def _folder_name(model: str, what: str) -> str:
+    """Return a name for the folder of pictures.
+
+    >>> _folder_name("runs/classify/lenet", "cam")
+    'lenet_cam'
+    """
+    stem = re.sub(r"[^A-Za-z0-9.]+", "_", Path(model).stem).strip("_.")[:40]
+    return f"{stem or 'model'}_{what}"
