@@ -257,6 +257,7 @@ def test_a_table_with_one_class_is_an_error(data: Path) -> None:
     diagnosis = diagnose(data, format="csv")
     assert only(diagnosis, "balance.single_class").severity == "error"
     assert diagnosis.classes == {"apple": {"all": 10}}
+    assert not [finding for finding in diagnosis.findings if finding.check == "files.non_pictures"]
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,11 @@ def unreadable(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def non_pictures(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield files that are no pictures and are passed over."""
+    """Yield files that are no pictures and are passed over; the tables of csv data are not."""
+    tables = (".csv", ".tsv") if snapshot.format == "csv" else ()
+    others = (f for f in _visible(snapshot) if not (f.is_picture or f.path.lower().endswith(tables)))
     yield from _of_files(
-        "files.non_pictures", "info", (f for f in _visible(snapshot) if not f.is_picture),
+        "files.non_pictures", "info", others,
         "that can be no picture, passed over",
         "Nothing to do, unless one of them was meant to be a picture.",
     )  # fmt: skip

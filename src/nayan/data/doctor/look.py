@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -54,16 +55,15 @@ def look_at(image: Image) -> Look:
     picture.thumbnail((_SIDE, _SIDE), PIL.Image.Resampling.BILINEAR)
     pixels = np.asarray(picture)
     gray = np.asarray(picture.convert("L"), dtype=np.float32)
-    darkest, lightest = np.percentile(gray, (1, 99))
     spread = pixels.max(axis=2) - pixels.min(axis=2)
     return Look(
         size=(height, width),
         code=perceptual_hash(image),
         small=thumbnail(image),
-        darkest=float(darkest),
-        lightest=float(lightest),
+        darkest=_level(gray, 0.01),
+        lightest=_level(gray, 0.99),
         contrast=float(pixels.std(axis=(0, 1)).max()),
-        colour=float(np.percentile(spread, 99)),
+        colour=_level(spread, 0.99),
         sharpness=_sharpness(gray),
     )
 
@@ -73,4 +73,10 @@ def _sharpness(gray: NDArray[np.float32]) -> float:
     if min(gray.shape) < 3 or contrast == 0:
         return 0.0
     around = gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:]
-    return float(np.percentile(np.abs(around - 4 * gray[1:-1, 1:-1]), 99.9)) / contrast
+    return _level(np.abs(around - 4 * gray[1:-1, 1:-1]), 0.999) / contrast
+
+
+def _level(values: NDArray[Any], share: float) -> float:
+    """Return the value that this share of the values does not exceed."""
+    place = round(share * (values.size - 1))
+    return float(np.partition(values, place, axis=None)[place])
