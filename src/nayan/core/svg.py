@@ -19,6 +19,7 @@ Svg = NewType("Svg", str)
 INK = "var(--ink, #1d2733)"
 MUTED = "var(--muted, #5b6775)"
 LINE = "var(--line, #dde3ea)"
+CARD = "var(--card, #ffffff)"
 CELL = "var(--cell, #f1f4f7)"
 GOOD = "var(--good, #2a6fbb)"
 BAD = "var(--bad, #d9622b)"
@@ -27,13 +28,25 @@ SERIES = (GOOD, BAD, "var(--third, #3c9a72)", "var(--fourth, #8a5fb5)")
 
 
 def escape(text: object) -> Svg:
-    """Return text with the characters that XML gives a meaning replaced, and control characters shown as �.
+    """Return `visible` text with the characters that XML gives a meaning replaced.
 
     >>> escape("<b> & 'x'")
     '&lt;b&gt; &amp; &#x27;x&#x27;'
     """
-    visible = "".join("\N{REPLACEMENT CHARACTER}" if _is_control(c) else c for c in str(text))
-    return Svg(html.escape(visible))
+    return Svg(html.escape(visible(str(text))))
+
+
+def visible(text: str) -> str:
+    r"""Return text on one line, with what XML forbids or what turns the reading direction shown as U+FFFD.
+
+    >>> visible("a\tb\x00")
+    'a b�'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        " " if c in "\t\n\r" else "\N{REPLACEMENT CHARACTER}" if _is_control(c) else c for c in text
+    )
 
 
 def element(name: str, *children: Svg, **attributes: object) -> Svg:

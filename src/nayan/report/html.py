@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image as PillowImage
 
 from nayan.core.errors import DataError, MissingExtra
+from nayan.core.svg import visible
 from nayan.core.types import Image
 from nayan.report.page import make_page
 from nayan.report.record import read_run
@@ -63,6 +64,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.filters |= {"prose": _prose, "cell": _cell, "png": _png, "share": _share}
     return environment
@@ -72,7 +74,7 @@ def _prose(text: str) -> Any:
     """Return escaped text in which `words between backticks` are code, and no line breaks before a "%"."""
     from markupsafe import Markup, escape
 
-    unbroken = str(escape(text)).replace(" %", "&nbsp;%")
+    unbroken = str(escape(visible(text))).replace(" %", "&nbsp;%")
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", unbroken))
 
 

@@ -81,7 +81,7 @@ def make_page(run: RunRecord) -> Page:
     return Page(
         title=_title(run),
         eyebrow=" · ".join(part for part in (task, _day(run)) if part),
-        verdict=[*_trained(run), *summary.verdict],
+        verdict=[*_trained(run), *(summary.verdict or _best_so_far(run))],
         worries=list(dict.fromkeys(worries)),
         tiles=[*summary.tiles, *_tiles(run)],
         sections=[section for section in sections if section.panels],
@@ -180,6 +180,28 @@ def _trained(run: RunRecord) -> list[str]:
     return [f"{text}."] if run.rows or counts else []
 
 
+def _best_epoch(run: RunRecord) -> float | None:
+    """Return the last epoch that was better than all before it."""
+    epochs = (
+        e.get("epoch") for e in reversed(run.events) if e.get("event") == "epoch" and e.get("best") is True
+    )
+    return next((float(epoch) for epoch in epochs if isinstance(epoch, int | float)), None)
+
+
+def _best_so_far(run: RunRecord) -> list[str]:
+    """Return the validation scores of the best epoch: all there is before an evaluation."""
+    best = _best_epoch(run)
+    row: Mapping[str, float | str] = next((r for r in run.rows if r.get("epoch") == best), {})
+    scores = [
+        f"{name} {100 * value:.1f} %"
+        for column, value in row.items()
+        if isinstance(value, float)
+        for group, name in [_group(column, [value])]
+        if group == "Scores"
+    ]
+    return [f"Its best epoch so far, {best:g}, gave on validation: {', '.join(scores)}."] if scores else []
+
+
 def _stopped(run: RunRecord) -> list[str]:
     """Say so where a run has no end."""
     if run.last("end"):
@@ -237,7 +259,7 @@ def _curves(run: RunRecord) -> list[Panel]:
         if points and column not in ("epoch", "round", "seconds"):
             group, name = _group(column, [y for _, y in points])
             groups.setdefault(group, {})[name] = points
-    best = next((e for e in reversed(run.events) if e.get("event") == "epoch" and e.get("best") is True), {})
+    best = _best_epoch(run)
     order = sorted(groups, key=lambda group: {"Loss": 0, "Scores": 1}.get(group, 2))
     others = [group for group in order if group not in ("Loss", "Scores")]
     third = len(others) % 3 == 0
@@ -247,7 +269,7 @@ def _curves(run: RunRecord) -> list[Panel]:
             svg=line_chart(
                 groups[group],
                 title=f"{group} over the epochs",
-                best=best.get("epoch") if group in ("Loss", "Scores") else None,
+                best=best if group in ("Loss", "Scores") else None,
                 rounds=_rounds(run),
                 percent=group == "Scores",
                 size=(200, 330) if third and group in others else (284, 500),

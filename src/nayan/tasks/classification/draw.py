@@ -29,7 +29,8 @@ def annotate(image: Image, prediction: ClassScores, classes: Sequence[str]) -> I
     """Return a copy of the picture with its most probable class and score written along the bottom.
 
     The text grows with the picture. A picture under 224 px is enlarged by a whole factor, and a very
-    narrow one gets a wider canvas, so that the text is always legible.
+    narrow one gets a wider canvas, so that the text is always legible. Letters that no font at hand
+    has are painted without their accents, or as "?".
 
     Args:
         image: (H, W, 3) uint8 RGB; not changed.

@@ -8,6 +8,7 @@ from typing import Any
 
 from nayan.core.svg import (
     BAD,
+    CARD,
     CELL,
     GOOD,
     INK,
@@ -51,10 +52,11 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *,
     ]
     for index, name in enumerate(classes):
         parts += _names(shorten(name, longest + 1, size), name, index, place=(left, top, cell), size=size)
+    parts += _grid(number, place=(left, top, cell))
     for row, values in enumerate(counts):
-        for column, count in enumerate(values):
+        for column in (c for c, count in enumerate(values) if count):
             parts += _cell(
-                count,
+                values[column],
                 sum(values),
                 place=(left + column * cell, top + row * cell, cell),
                 names=(classes[row], classes[column]),
@@ -105,6 +107,18 @@ def _names(shown: str, name: str, index: int, *, place: tuple[float, float, floa
     return [element("g", element("title", escape(name)), text) for text in texts]
 
 
+def _grid(number: int, *, place: tuple[float, float, float]) -> list[Svg]:
+    """Return the empty cells: one pale square, ruled in the colour of the page."""
+    left, top, cell = place
+    side = number * cell
+    lines = [f"M{left + i * cell:.1f} {top:.1f}v{side}" for i in range(1, number)]
+    lines += [f"M{left:.1f} {top + i * cell:.1f}h{side}" for i in range(1, number)]
+    return [
+        element("rect", x=left, y=top, width=side, height=side, rx=4, fill=CELL),
+        element("path", d=" ".join(lines), stroke=CARD, stroke_width=1.5, fill="none"),
+    ]
+
+
 def _cell(
     count: int,
     total: int,
@@ -114,19 +128,18 @@ def _cell(
     right: bool,
     shares: bool,
 ) -> list[Svg]:
-    """Return one cell: blue where the prediction is right, orange where it is wrong, pale where empty."""
+    """Return one cell that is not empty: blue where the prediction is right, orange where it is wrong."""
     x, y, side = place
-    share = count / total if total else 0.0
-    opacity = (0.08 + 0.92 * share if right else 0.15 + 0.85 * math.sqrt(share)) if count else 0.0
+    share = count / total
+    opacity = 0.08 + 0.92 * share if right else 0.15 + 0.85 * math.sqrt(share)
     box = {"x": x + 0.75, "y": y + 0.75, "width": side - 1.5, "height": side - 1.5, "rx": min(4.0, side / 8)}
     told = f"{names[0]} taken for {names[1]}" if not right else f"{names[0]}, recognised"
     parts = [
         element("title", escape(f"{told}: {count} of {total} ({share:.1%})")),
-        element("rect", **box, fill=CELL),
+        element("rect", **box, fill=CARD),
+        element("rect", **box, fill=GOOD if right else BAD, fill_opacity=opacity),
     ]
-    if count:
-        parts.append(element("rect", **box, fill=GOOD if right else BAD, fill_opacity=opacity))
-    if count and side >= 23:
+    if side >= 23:
         size = 12 if side >= 30 else 10.5
         shown = _percent(share) if shares else str(count)
         parts.append(

@@ -64,10 +64,10 @@ def percent(share: float, digits: int = 1) -> str:
 def _headline(evaluation: Record, metrics: Record, details: Record) -> str:
     split, pictures = evaluation.get("split", "evaluated"), details.get("pictures")
     text = f"On {f'the {pictures:,} {split}' if pictures else split} pictures it is right in "
-    text += percent(metrics["accuracy"])
+    text += f"{percent(metrics['accuracy'])} of cases"
     interval = (details.get("intervals") or {}).get("accuracy")
-    if interval:
-        text += f" of cases (95 % interval {100 * interval[0]:.1f} to {percent(interval[1])})"
+    if interval and interval[0] < interval[1]:
+        text += f" (95 % interval {100 * interval[0]:.1f} to {percent(interval[1])})"
     majority = details.get("majority")
     if majority:
         text += f"; always answering “{majority['label']}”, the most frequent class, would be right in "
@@ -180,7 +180,7 @@ def _tiles(metrics: Record, details: Record) -> list[Tile]:
         few_classes = name == "top5_accuracy" and len(details.get("classes", ())) <= 5
         if name in metrics and not few_classes:
             low, high = intervals.get(name, (None, None))
-            note = f"{100 * low:.1f} to {percent(high)}" if low is not None else ""
+            note = f"{100 * low:.1f} to {percent(high)}" if low != high else ""
             found.append(Tile(title, percent(metrics[name]), note, metrics[name]))
     if "ece" in metrics:
         found.append(Tile("Calibration error", percent(metrics["ece"]), "ECE; 0 is perfect"))
@@ -233,7 +233,16 @@ def _confusions(details: Record) -> list[Panel]:
 def _classes(details: Record, thresholds: Sequence[float]) -> list[Panel]:
     """Return the table of the classes; with the threshold of each where there are as many."""
     columns = ["Class", "Pictures", "Precision", "Recall", "F1"]
-    rows = [[r["label"], r["support"], r["precision"], r["recall"], r["f1"]] for r in details["per_class"]]
+    rows = [
+        [
+            r["label"],
+            r["support"],
+            r["precision"] if r["claimed"] else None,
+            r["recall"] if r["support"] else None,
+            r["f1"] if r["support"] or r["claimed"] else None,
+        ]
+        for r in details["per_class"]
+    ]
     text = "Precision: how often it is right when it names the class. Recall: how many pictures of the class "
     text += "it finds. F1: their harmonic mean."
     if len(thresholds) == len(rows):
