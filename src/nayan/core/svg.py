@@ -70,7 +70,7 @@ def label(content: object, x: float, y: float, **attributes: object) -> Svg:
 
 
 def document(parts: Sequence[Svg], *, width: float, height: float, title: str) -> Svg:
-    """Return a whole drawing that shrinks with the page to three quarters of its size, then scrolls.
+    """Return a whole drawing that shrinks with the page to two thirds of its size, then scrolls.
 
     Args:
         parts: its elements, the first painted first.
@@ -86,7 +86,7 @@ def document(parts: Sequence[Svg], *, width: float, height: float, title: str) -
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         role="img",
         font_family="system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif",
-        style=f"width:100%;max-width:{width:.0f}px;min-width:{0.75 * width:.0f}px;height:auto",
+        style=f"width:100%;max-width:{width:.0f}px;min-width:{0.64 * width:.0f}px;height:auto",
     )
 
 
