@@ -273,6 +273,15 @@ def test_warnings_are_told_once(run: Path) -> None:
     assert make_page(read_run(run)).worries.count("bee has few pictures: add some.") == 1
 
 
+def test_pictures_that_could_not_be_read_are_counted_and_named(run: Path) -> None:
+    document = evaluation()
+    for number, names in [(1, "(0.jpg)"), (4, "(0.jpg, 1.jpg, 2.jpg, ...)")]:
+        document["failures"] = [{"id": f"{i}.jpg", "error": "truncated"} for i in range(number)]
+        (run / "evaluation" / "test.json").write_text(json.dumps(document), encoding="utf-8")
+        expected = f"Left out of the evaluation because they cannot be read: {number} {names}."
+        assert expected in make_page(read_run(run)).worries
+
+
 def test_a_picture_outside_the_run_is_not_shown(run: Path) -> None:
     secret = run.parent / "secret.jpg"
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(secret)

@@ -77,7 +77,7 @@ def make_page(run: RunRecord) -> Page:
         Section("environment", "Environment", "Environment", _environment(run)),
         Section("next", "Commands", "Commands", _commands(run)),
     ]
-    worries = [*_stopped(run), *run.damaged, *summary.worries, *_warnings(run)]
+    worries = [*_stopped(run), *run.damaged, *summary.worries, *_unread(run), *_warnings(run)]
     return Page(
         title=_title(run),
         eyebrow=" · ".join(part for part in (task, _day(run)) if part),
@@ -209,6 +209,16 @@ def _stopped(run: RunRecord) -> list[str]:
     reason = run.last("stop").get("reason")
     text = f"This run did not reach its end ({reason})" if reason else "This run did not reach its end"
     return [f"{text}: what follows is what had been finished. `nayan train --resume {_quoted(run)}` goes on."]
+
+
+def _unread(run: RunRecord) -> list[str]:
+    """Say which pictures of the evaluation could not be read."""
+    failures = _evaluation(run).get("failures") or ()
+    if not failures:
+        return []
+    names = ", ".join(str(failure.get("id", "")) for failure in failures[:3])
+    more = ", ..." if len(failures) > 3 else ""
+    return [f"Left out of the evaluation because they cannot be read: {len(failures)} ({names}{more})."]
 
 
 def _warnings(run: RunRecord) -> list[str]:
