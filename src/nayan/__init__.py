@@ -1,8 +1,8 @@
 """nayan: a folder of pictures in, a working vision model out.
 
 >>> import nayan
->>> nayan.models(search="lenet")[0].name
-'lenet'
+>>> nayan.models(search="vgg")[0].name
+'vgg16'
 
 The verbs of the command line are functions here, and each is imported when it is first used, so that
 `import nayan` costs nothing.

@@ -7,21 +7,25 @@ imported inside the verb that needs it, so that prediction and the rest start wi
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from nayan.core.config import make_config
-from nayan.core.errors import ConfigError, DataError, MissingExtra, NayanError
+from nayan.core.errors import ConfigError, MissingExtra, NayanError, NotFound
 from nayan.core.events import Listener
 from nayan.core.image import open_image, probe
 from nayan.core.registry import resolve
 from nayan.core.story import Story
-from nayan.core.types import Dataset, Label, Sample
+from nayan.core.types import Dataset, Sample
+from nayan.data.classes import match_classes
+from nayan.data.splits import read_split
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS, by_verb
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from nayan.data.convert import ConversionReport
     from nayan.data.doctor import Diagnosis
     from nayan.data.splits import Splits
+    from nayan.export import ExportReport
     from nayan.runtime.bundle import Bundle, Check
     from nayan.runtime.predictor import Predictor
     from nayan.tasks.cards import Entry, TaskCard
@@ -40,6 +45,9 @@ Place = str | Path
 
 _SMALL = Preprocess((28, 28), "stretch", mean=(0.0,) * 3, std=(1.0,) * 3)
 """What a network described in words takes, unless it is told otherwise."""
+
+_DEMO: dict[str, dict[str, Any]] = {"classification": {"model": "lenet", "weights": "none", "epochs": 12}}
+"""How the demo trains: well within three minutes on two cores."""
 
 _TRAINING_PACKAGES = {"torch", "torchvision", "timm", "lightning_fabric", "matplotlib", "jinja2", "onnx"}
 
@@ -71,9 +79,10 @@ def train(
         raise ConfigError("no data to train on", hint="nayan train DATA, with DATA a folder of pictures")
     resolved, origins = make_config({**options, "data": data}, config)
     with _needs_training("training"):
+        from nayan.delivery import deliver
         from nayan.training.run import train_run
 
-        return train_run(resolved, origins, listeners=_listeners(on_event))
+        return deliver(train_run(resolved, origins, listeners=_listeners(on_event)))
 
 
 def resume(run: Place, *, on_event: Listener | None = None, **options: Any) -> Run:
@@ -88,10 +97,12 @@ def resume(run: Place, *, on_event: Listener | None = None, **options: Any) -> R
         ConfigError: if the folder is no run, or an option would change the result.
     """
     with _needs_training("training"):
+        from nayan.delivery import deliver
         from nayan.training.run import resume_config, train_run
 
         config, origins = resume_config(Path(run), options)
-        return train_run(config, origins, listeners=_listeners(on_event), resume_from=Path(run))
+        listeners = _listeners(on_event)
+        return deliver(train_run(config, origins, listeners=listeners, resume_from=Path(run)))
 
 
 def load(model: Place, *, backend: str = "auto") -> Predictor:
@@ -192,12 +203,11 @@ def val(
     Raises:
         DataError: if the data has a class that the model does not know, or no picture can be read.
     """
-    from nayan.data.splits import read_split
     from nayan.runtime.predictor import evaluate
 
     predictor = load(model, backend=backend)
     spec = predictor.spec
-    dataset = _with_classes(read_split(Path(data), split, format=format), spec.classes)
+    dataset = match_classes(read_split(Path(data), split, format=format), spec.classes)
     metric = resolve(CARDS[spec.task].metric)(spec.classes)
     result = evaluate(predictor, dataset.samples, metric, batch=batch)
     return {
@@ -300,10 +310,10 @@ def models(task: str | None = None, *, search: str = "", all: bool = False) -> l
     Args:
         task: "classify", ...; None for every task.
         search: only entries whose name or summary contains this, in any case.
-        all: also every timm backbone; needs the train extra.
+        all: also every other published backbone that a name finds.
 
-    >>> [entry.name for entry in models("classify", search="lenet")]
-    ['lenet']
+    >>> [entry.name for entry in models("classify", search="vgg")]
+    ['vgg16', 'vgg19']
     """
     cards = [by_verb(task)] if task else list(CARDS)
     entries = [entry for card in cards for entry in _entries(card, all)]
@@ -358,6 +368,49 @@ def explain(
         )
 
 
+def export(
+    model: Place,
+    *,
+    to: Literal["onnx", "openvino"],
+    int8: bool = False,
+    data: Place | None = None,
+    format: str | None = None,
+    out: Place | None = None,
+    max_drop: float = 0.01,
+) -> ExportReport:
+    """Make a bundle for another engine, or in 8 bits, and prove that it answers as the old one does.
+
+    Args:
+        model: a run folder or a bundle.
+        to: the engine.
+        int8: in 8-bit integers.
+        data: pictures to compare on, those of its val split if it has one; for int8 by default the data
+            that the model was trained with.
+        format: of the data; None to recognise it.
+        out: the new bundle; by default beside the old one.
+        max_drop: by how much the accuracy may fall in int8, as a fraction.
+
+    Raises:
+        ExportError: with the numbers, if the answers differ too much; nothing is written then.
+    """
+    with _needs_training("exporting"):
+        from nayan.export import export_bundle
+        from nayan.runtime.bundle import open_bundle
+
+        spec = open_bundle(Path(model)).spec
+        trained_on = (spec.provenance.get("data") or {}).get("path")
+        place = data or (trained_on if int8 else None)
+        pictures = None if place is None else match_classes(_to_compare(Path(place), format), spec.classes)
+        return export_bundle(
+            Path(model),
+            to=to,
+            int8=int8,
+            data=None if pictures is None else pictures.samples,
+            out=None if out is None else Path(out),
+            max_drop=max_drop,
+        )
+
+
 def check_bundle(model: Place, *, backend: str = "auto") -> list[Check]:
     """Check a bundle's every file, and that it still gives the answer that it gave when it was made.
 
@@ -367,6 +420,50 @@ def check_bundle(model: Place, *, backend: str = "auto") -> list[Check]:
     from nayan.runtime import bundle
 
     return bundle.check_bundle(Path(model), load=lambda opened: _predictor(opened, backend))
+
+
+def demo(
+    out: Place | None = None, *, task: str = "classify", on_event: Listener | None = None
+) -> dict[str, Any]:
+    """Make sample data, examine it, train on it, report, and predict a few pictures; no network is needed.
+
+    Args:
+        out: a new folder; None for the first of demo, demo2, ... that is free.
+        task: "classify".
+        on_event: called with every event.
+
+    Returns:
+        Where everything is, and the scores: `{"task", "model", "split", "metrics", "data", "run",
+        "report", "bundle", "predictions", "seconds"}`.
+    """
+    begun = time.perf_counter()
+    folder = Path(out) if out is not None else _free_folder("demo")
+    data = sample(task, folder / "data")
+    if on_event is not None:
+        on_event({"event": "note", "text": f"sample data written to {data}"})
+        for finding in doctor(data).findings:
+            on_event({"event": "note", "text": f"doctor: {finding.message}"})
+    run = train(data, on_event=on_event, out=folder / "run", **_DEMO[by_verb(task).name])
+    pictures = sorted((data / "test").rglob("*.png"))
+    predict(run.bundle, pictures[:: max(1, len(pictures) // 12)], save=folder / "predictions")
+    return {
+        "task": run.task,
+        "model": run.model,
+        "split": run.split,
+        "metrics": dict(run.metrics),
+        "data": data,
+        "run": run.folder,
+        "report": run.report,
+        "bundle": run.bundle,
+        "predictions": folder / "predictions",
+        "seconds": round(time.perf_counter() - begun, 1),
+    }
+
+
+def _free_folder(name: str) -> Path:
+    """Return the first of name, name2, name3, ... that does not exist or is empty."""
+    numbered = (Path(name if number == 1 else f"{name}{number}") for number in itertools.count(1))
+    return next(path for path in numbered if not path.exists() or not any(path.iterdir()))
 
 
 def _restored(
@@ -379,6 +476,8 @@ def _restored(
     if not model:
         return None
     path = Path(model)
+    if path.suffix in (".yaml", ".yml") and not path.is_file():
+        raise ConfigError(f"{model}: there is no such file", hint="give a YAML list of steps")
     description = path.read_text(encoding="utf-8") if path.suffix in (".yaml", ".yml") else model
     if description == model and path.exists():
         if imgsz or channels or classes or weights != "none":
@@ -401,8 +500,9 @@ def _restored(
     return Restored(build_small_model(description, (count, *size)), preprocess, None)
 
 
-def _entries(card: TaskCard, all_backbones: bool) -> list[Entry]:
-    return list(resolve(card.catalog))
+def _entries(card: TaskCard, all_names: bool) -> list[Entry]:
+    catalog = resolve(card.catalog)
+    return list(catalog.everything() if all_names and hasattr(catalog, "everything") else catalog)
 
 
 def _predictor(bundle: Bundle, backend: str) -> Predictor:
@@ -413,24 +513,12 @@ def _predictor(bundle: Bundle, backend: str) -> Predictor:
     return Predictor(bundle.spec, choose_backend(backend, bundle.graph), decode)
 
 
-def _with_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
-    """Return the data with its labels counted as the model counts its classes.
-
-    Raises:
-        DataError: if the data has a class that the model does not know.
-    """
-    unknown = [name for name in data.classes if name not in classes]
-    if unknown:
-        raise DataError(
-            f"{data.root}: the model does not know the classes {', '.join(unknown)}",
-            hint=f"it knows {', '.join(classes)}; rename or remove the others",
-        )
-    place = [classes.index(name) for name in data.classes]
-    samples = tuple(
-        replace(sample, target=Label(place[sample.target.index])) if sample.target is not None else sample
-        for sample in data.samples
-    )
-    return replace(data, samples=samples, classes=tuple(classes))
+def _to_compare(data: Path, format: str | None) -> Dataset:
+    """Return the validation pictures of a data set; where it has none, those that `val` takes."""
+    try:
+        return read_split(data, "val", format=format)
+    except NotFound:
+        return read_split(data, format=format)
 
 
 def _file(sample: Sample) -> Path:

@@ -275,3 +275,108 @@ def test_the_resolved_options_say_where_each_came_from(nayan: Run, tmp_path: Pat
     assert (result["config"]["epochs"], result["config"]["seed"]) == (7, 3)
     assert (result["origins"]["epochs"], result["origins"]["seed"]) == ("option", str(file))
     assert "epochs: 7  # option" in nayan(*words)[1]
+
+
+# data
+
+
+def test_data_is_examined_and_its_faults_decide_the_exit_code(nayan: Run, colour_data: Path) -> None:
+    code, out, _ = nayan("doctor", colour_data, "--json")
+    result = json.loads(out)
+    assert result["schema_version"] == 1
+    assert (result["format"], result["splits"]) == ("folder", {"train": 9, "test": 6})
+    assert code == (3 if result["summary"]["error"] else 0)
+    (colour_data / "train/red/0.png").write_bytes(b"no picture")
+    code, out, _ = nayan("doctor", colour_data)
+    assert code == 3
+    assert "ERROR" in out
+    assert "0.png" in out
+
+
+def test_strict_makes_a_warning_an_error(nayan: Run, colour_data: Path) -> None:
+    shutil.copy(colour_data / "train/red/0.png", colour_data / "train/red/copy.png")
+    loose = nayan("doctor", colour_data, "--only", "duplicates", "--json")
+    strict = nayan("doctor", colour_data, "--only", "duplicates", "--strict")
+    assert json.loads(loose[1])["summary"]["warning"] == 1
+    assert (loose[0], strict[0]) == (0, 3)
+
+
+def test_converted_data_score_as_the_original_does(
+    nayan: Run, colour_bundle: Path, colour_data: Path, tmp_path: Path
+) -> None:
+    result = document(nayan, "convert", colour_data, tmp_path / "table", "--to", "csv")
+    assert (result["source"], result["target"]) == ("folder", "csv")
+    original = document(nayan, "val", colour_bundle, colour_data)["metrics"]
+    assert document(nayan, "val", colour_bundle, tmp_path / "table")["metrics"] == original
+
+
+def test_nothing_is_overwritten(nayan: Run, colour_data: Path) -> None:
+    for verb, *options in (["convert", "--to", "csv"], ["split"]):
+        code, out, err = nayan(verb, colour_data, colour_data.parent, *options)
+        assert (code, out) == (3, ""), verb
+        assert "not empty" in err
+
+
+def test_a_heap_is_split_and_says_how(nayan: Run, colour_data: Path, tmp_path: Path) -> None:
+    code, out, err = nayan("split", colour_data / "train", tmp_path / "new", "--val", "0.34", "--json")
+    assert code == 0, err
+    assert sum(json.loads(out)["splits"].values()) == 9
+    assert "seed 0" in err
+
+
+def test_sample_data_can_be_examined_at_once(nayan: Run, tmp_path: Path) -> None:
+    result = document(nayan, "sample", "classify", tmp_path / "digits", "--count", "60")
+    assert document(nayan, "doctor", result["data"], "--only", "images.broken")["format"] == "folder"
+    assert nayan("sample", "paint", tmp_path / "other")[0] == 2
+
+
+# the glass box
+
+
+def test_a_network_described_in_words_is_worked_out_layer_by_layer(nayan: Run) -> None:
+    code, out, _ = nayan("explain", "conv 100 3x3; relu; flatten; dense 10")
+    assert code == 0
+    assert "(28 - 3 + 2*0)/1 + 1 = 26" in out
+    assert "(3*3*3 + 1)*100 = 2800" in out
+
+
+def test_a_network_described_in_a_file_is_the_same(nayan: Run, tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text("- conv: 6 5x5 pad 2\n- relu\n", encoding="utf-8")
+    words = document(nayan, "explain", "conv 6 5x5 pad 2; relu", "--imgsz", "12", "--channels", "1")
+    assert document(nayan, "explain", file, "--imgsz", "12", "--channels", "1") == words
+    assert words["schema_version"] == 1
+
+
+def test_a_kernel_needs_a_picture_and_no_network(nayan: Run, colour_data: Path, tmp_path: Path) -> None:
+    picture = colour_data / "test/red/0.png"
+    words = ("explain", picture, "--what", "kernel", "--kernel", "sobel_x", "--at", "5,6")
+    result = document(nayan, *words, "--out", tmp_path / "seen")
+    assert all(Path(file).is_file() for file in result["files"])
+    assert any(file.endswith(".png") for file in result["files"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["explain", "lenett"], 4, "no model is named 'lenett'"),
+        (["explain", "conv 6 5x5; rleu"], 2, "did you mean 'relu'"),
+        (["explain", "conv 6 5x5", "--kernel", "sobel_x"], 2, "does not take the option 'kernel'"),
+        (["explain", "conv 6 5x5", "--classes", "3"], 2, "--classes"),
+        (["explain", "conv 6 5x5", "none.jpg"], 3, "none.jpg"),
+        (["explain", "conv 6 5x5", "--what", "features"], 2, "needs a picture"),
+        (["explain", "x.png", "--what", "kernel", "--at", "here"], 2, "--at here"),
+        (["explain", "none.yaml"], 2, "none.yaml: there is no such file"),
+    ],
+)
+def test_what_cannot_be_explained_says_why(nayan: Run, words: list[str], code: int, message: str) -> None:
+    found, out, err = nayan(*words)
+    assert (found, out) == (code, ""), err
+    assert message in err
+
+
+def test_a_bundle_without_weights_cannot_be_looked_into(nayan: Run, colour_bundle: Path) -> None:
+    code, _, err = nayan("explain", colour_bundle)
+    assert code == 4
+    assert "holds no weights.safetensors" in err
+    assert nayan("explain", colour_bundle, "--imgsz", "8")[0] == 2

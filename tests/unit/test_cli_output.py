@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from nayan.cli import app, train
-from nayan.cli.output import COMMON, Common, Output, aligned
+from nayan.cli.output import COMMON, Common, Output
+from nayan.cli.table import aligned, fitted
 from nayan.core.config import TrainConfig
 from nayan.core.errors import DataError
 
@@ -63,6 +64,15 @@ def test_a_table_shows_missing_values_as_nothing_and_keeps_numbers_to_the_right(
 
 def test_an_empty_table_is_its_headings() -> None:
     assert aligned(["name", "n"], []) == "name  n"
+
+
+@pytest.mark.parametrize("width", [120, 60, 40])
+def test_a_fitted_table_stays_within_its_width_and_loses_no_word(width: int) -> None:
+    rows = [["a" * 12, "one two three four five six seven eight", 12345, ""], ["b", "nine ten", None, ""]]
+    text = fitted(["name", "what it does", "parameters", "note"], rows, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "note" not in text
+    assert all(word in text for word in ("one", "eight", "nine", "12,345"))
 
 
 @pytest.mark.parametrize(

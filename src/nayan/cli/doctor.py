@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from nayan.cli.output import COMMON, Common, Output, aligned
+from nayan.cli.output import COMMON, Common, Output
+from nayan.cli.table import aligned
 from nayan.cli.val import Data, Format
 
 if TYPE_CHECKING:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from nayan.cli.output import COMMON, Common, Output, aligned
+from nayan.cli.output import COMMON, Common, Output
+from nayan.cli.table import fitted
 from nayan.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nayan.core.story import Story, Table
+    from nayan.core.story import Story
 
 _NETWORK = Group("Network (of a name or a description)", sort_key=1)
 _ONE_LOOK = Group("For some looks", sort_key=2)
-_UNLIMITED = 100_000  # into a file or a pipe every row is one line
-_NARROWEST = 10  # columns of the terminal to which a column of a table may shrink
 
 
 def explain(
@@ -119,47 +115,13 @@ def explain(
 
 def story_text(story: Story) -> str:
     """Return a story for reading in a terminal: titles, texts and tables; pictures are written elsewhere."""
-    terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
-    width = max(60, shutil.get_terminal_size((120 if terminal else _UNLIMITED, 24)).columns)
     blocks = [story.title]
     for panel in story.panels:
-        parts = [panel.title, *(textwrap.fill(line, min(width, 110)) for line in panel.text.splitlines())]
+        parts = [panel.title, *(textwrap.fill(line, 100) for line in panel.text.splitlines())]
         if panel.table is not None:
-            parts.append(fitted(panel.table, width))
+            parts.append(fitted(panel.table.columns, panel.table.rows))
         blocks.append("\n".join(part for part in parts if part))
     return "\n\n".join(blocks)
-
-
-def fitted(table: Table, width: int) -> str:
-    """Return a table no wider than the terminal where that can be: wide cells go on in further lines.
-
-    Columns without any value are left out.
-    """
-    kept = [i for i in range(len(table.columns)) if any(row[i] not in (None, "") for row in table.rows)]
-    columns = [table.columns[i] for i in kept]
-    rows = [[row[i] for i in kept] for row in table.rows]
-    limits = [max(map(_length, column)) for column in zip(columns, *rows, strict=True)]
-    while sum(limits) + 2 * (len(limits) - 1) > width and max(limits) > _NARROWEST:
-        limits[limits.index(max(limits))] -= 1
-    headings = ["\n".join(textwrap.wrap(name, limit)) for name, limit in zip(columns, limits, strict=True)]
-    return aligned(headings, _wrapped(rows, limits))
-
-
-def _length(cell: object) -> int:
-    return len(f"{cell:,}") if isinstance(cell, int) else len(str(cell))
-
-
-def _wrapped(rows: Sequence[Sequence[object]], limits: Sequence[int]) -> list[list[object]]:
-    """Return rows in which no text is longer than its column's limit; the rest stands in rows below."""
-    result: list[list[object]] = []
-    for row in rows:
-        cells = [
-            textwrap.wrap(cell, limit) or [""] if isinstance(cell, str) else [cell]
-            for cell, limit in zip(row, limits, strict=True)
-        ]
-        height = max(map(len, cells))
-        result += [[cell[line] if line < len(cell) else None for cell in cells] for line in range(height)]
-    return result
 
 
 def _point(text: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +24,7 @@ def export(
         Path | None, Parameter(help="pictures to compare on; by default those the model was trained with")
     ] = None,
     format: Format = None,
+    max_drop: Annotated[float, Parameter(help="by how much the accuracy may fall in 8 bits")] = 0.01,
     out: Annotated[
         Path | None, Parameter(help="the new bundle; by default beside the old one", metavar="DIR")
     ] = None,
@@ -34,6 +36,9 @@ def export(
     """
     from nayan import api
 
-    result = api.export(model, to=to, int8=int8, data=data, format=format, out=out)
-    facts = [f"{name}: {value}" for name, value in result.items() if name != "bundle"]
-    return common.output(result, "\n".join([str(result["bundle"]), *facts]))
+    report = api.export(model, to=to, int8=int8, data=data, format=format, out=out, max_drop=max_drop)
+    lines = [f"{report.path}: {report.size_bytes / 1e6:.1f} MB"]
+    if report.accuracy_before is not None and report.accuracy_after is not None:
+        lines.append(f"accuracy: {report.accuracy_before:.4f} before, {report.accuracy_after:.4f} in 8 bits")
+    lines += [str(report.parity), f"next: nayan predict {report.path} PICTURE..."]
+    return common.output({**asdict(report), "bundle": report.path}, "\n".join(lines))

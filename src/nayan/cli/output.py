@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -58,51 +57,6 @@ class Common:
 
 
 COMMON = Common()
-
-
-def aligned(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, indent: str = "") -> str:
-    """Return a table as plain text: columns of numbers to the right, everything else to the left.
-
-    Args:
-        columns: headings; a line break in one makes a second line of headings.
-        rows: as many cells each; None is an empty one.
-        indent: before every line.
-
-    >>> print(aligned(["layer", "params"], [["conv", 156], ["fc", 48120]]))
-    layer  params
-    conv      156
-    fc     48,120
-    """
-    body = [list(row) for row in rows]
-    numeric = [_is_numeric([row[i] for row in body]) for i in range(len(columns))]
-    headings = itertools.zip_longest(*(name.split("\n") for name in columns), fillvalue="")
-    cells = [*map(list, headings), *([_cell(value) for value in row] for row in body)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    lines = (
-        indent
-        + "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ).rstrip()
-        for row in cells
-    )
-    return "\n".join(lines)
-
-
-def _is_numeric(column: Sequence[Any]) -> bool:
-    """Return whether a column holds numbers and nothing else but empty cells."""
-    kinds = {type(value) for value in column if value not in (None, "")}
-    return bool(kinds) and kinds <= {int, float}
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
 def _plain(value: Any) -> Any:

@@ -92,8 +92,8 @@ class Progress:
 def duration(seconds: float) -> str:
     """Return seconds as a person says them.
 
-    >>> duration(8.2), duration(95), duration(7300)
-    ('8.2s', '1m35s', '2h02m')
+    >>> duration(8.2), duration(95), duration(7380)
+    ('8.2s', '1m35s', '2h03m')
     """
     if seconds < 60:
         return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"

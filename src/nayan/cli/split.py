@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from nayan.cli.convert import NewFolder
 from nayan.cli.output import COMMON, Common, Output
 from nayan.cli.val import Data, Format
 
 
 def split(
     data: Data,
-    out: NewFolder,
+    out: Annotated[Path, Parameter(help="a new folder, or a new .csv file that only lists the pictures")],
     /,
     *,
     val: Annotated[float, Parameter(help="fraction of the pictures to validate on")] = 0.15,
