@@ -74,7 +74,8 @@ class OpenVinoBackend:
             ) from error
         self.input_shape = _pixel_shape(compiled, self._name)
         self._request = compiled.create_infer_request()
-        self.outputs = tuple(port.get_any_name() for port in compiled.outputs)
+        # Names as the file has them: compiling merges tensors, and then one port has several.
+        self.outputs = tuple(port.get_any_name() for port in network.outputs)
         int8 = any(node.get_type_name() == "FakeQuantize" for node in network.get_ops())
         self.tolerance = INT8_TOLERANCE if int8 else BF16_TOLERANCE if bf16 else TOLERANCE
 
