@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -38,23 +39,25 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from nayan.core.errors import FormatError
+from nayan.core.magic import HEAD_BYTES, PICTURE_SUFFIXES, beginning_of, kind_of, looks_like_picture
 from nayan.core.pixels import to_rgb, upright, valid_orientation
 from nayan.core.types import Image, Size
+
+__all__ = [
+    "MAX_JPEG_BYTES",
+    "MAX_PIXELS",
+    "PICTURE_SUFFIXES",
+    "ImageInfo",
+    "looks_like_picture",
+    "open_image",
+    "probe",
+]
 
 MAX_PIXELS = 100_000_000
 """Pictures that declare more pixels than this are refused before they are decoded."""
 
 MAX_JPEG_BYTES = 256 * 2**20
 """JPEG files are read into memory as a whole, so larger ones are refused."""
-
-PICTURE_SUFFIXES = frozenset(
-    (
-        *(".apng", ".avif", ".bmp", ".dds", ".dib", ".gif", ".heic", ".heif", ".hif", ".icns", ".ico"),
-        *(".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pgm"),
-        *(".png", ".pnm", ".ppm", ".psd", ".qoi", ".ras", ".sgi", ".tga", ".tif", ".tiff", ".webp"),
-    )
-)
-"""Lower-case suffixes of the files that are taken for pictures."""
 
 # Pillow's parsers that run here. Left out on purpose: those that start external programs or read
 # scientific containers (EPS, WMF, FITS, HDF5, ...). The last four have weak signatures: tried last.
@@ -65,25 +68,6 @@ _FORMATS = (
 _ANIMATIONS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 _ORIENTATION_TAG = 0x0112
 
-_MAGIC = {
-    "JPEG": rb"\xff\xd8\xff",
-    "PNG": rb"\x89PNG\r\n\x1a\n",
-    "GIF": rb"GIF8[79]a",
-    "WEBP": rb"RIFF....WEBP",
-    "BMP": rb"BM....\0\0\0\0",
-    "TIFF": rb"II[*+]\0|MM\0[*+]",
-    "AVIF": rb"....ftyp(avif|avis|(mif1|msf1)....(....)*?avif)",
-    "HEIC": rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)",
-    "JPEG2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
-    "PSD": rb"8BPS",
-    "ICO": rb"\0\0[\x01\x02]\0",
-    "PPM": rb"P[1-6]\s",
-    "QOI": rb"qoif",
-    "DDS": rb"DDS ",
-    "ICNS": rb"icns",
-}
-_HEAD_BYTES = 64
-
 _DAMAGED = "get the file again from its source, or remove it"
 
 # How many times larger than `at_least` a scaled JPEG must stay, by the denominator of its scale. The
@@ -93,6 +77,8 @@ _MARGINS = {8: 2.25, 4: 2.1, 2: 1.75}
 
 # libjpeg's complaints about files whose pixels are good: stray bytes between segments, odd headers.
 _HARMLESS = ("extraneous bytes", "Invalid SOS parameters", "JFIF revision", "Adobe color transform")
+
+_MAX_TAGS = 4096  # of a TIFF; real ones have about twenty
 
 # Progressive JPEGs may repeat the whole picture in any number of scans; real ones have about ten.
 _MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
@@ -145,9 +131,10 @@ def open_image(source: Path | str | bytes, at_least: Size | None = None) -> Imag
     name = _name(source)
     with _stream(source, name=name) as stream, _QUIET:
         head = _head(stream, name=name)
-        if _kind(head) == "JPEG":
+        if kind_of(head) == "JPEG":
             data = stream.read(MAX_JPEG_BYTES + 1)
-            pixels = _decode_jpeg(data, name, at_least=at_least)
+            with _refusing(name, "JPEG"):
+                pixels = _decode_jpeg(data, name, at_least=at_least)
             if pixels is not None:
                 return pixels
             stream = io.BytesIO(data)
@@ -180,25 +167,6 @@ def probe(source: Path | str | bytes) -> ImageInfo:
         )
 
 
-def looks_like_picture(path: Path) -> bool:
-    """Tell by its name whether a file is meant to be a picture; a name without suffix by its first bytes.
-
-    Hidden files never are. Nothing is decoded: the file may turn out to be broken.
-
-    >>> [looks_like_picture(Path(name)) for name in ("a.JPG", "notes.txt", ".hidden.jpg")]
-    [True, False, False]
-    """
-    if path.name.startswith("."):
-        return False
-    if path.suffix:
-        return path.suffix.lower() in PICTURE_SUFFIXES
-    try:
-        with path.open("rb") as stream:
-            return _kind(stream.read(_HEAD_BYTES)) is not None
-    except OSError:
-        return False
-
-
 # ---- reading ----------------------------------------------------------------------------------------
 
 
@@ -228,23 +196,11 @@ def _stream(source: Path | str | bytes, *, name: str) -> Iterator[BinaryIO]:
 
 def _head(stream: BinaryIO, *, name: str) -> bytes:
     """Return the first bytes of a file that is not empty, and rewind it."""
-    head = stream.read(_HEAD_BYTES)
+    head = stream.read(HEAD_BYTES)
     stream.seek(0)
     if not head:
         raise FormatError(f"{name}: the file is empty (0 bytes)", hint=_DAMAGED)
     return head
-
-
-def _kind(head: bytes) -> str | None:
-    """Return the format that the first bytes of a file announce; None for no picture that is known."""
-    return next((kind for kind, magic in _MAGIC.items() if re.match(magic, head, re.DOTALL)), None)
-
-
-def _beginning(head: bytes) -> str:
-    """Show how a file begins: its first line where that is text, else its first bytes."""
-    text = head.decode("utf-8", "replace").lstrip("\ufeff\r\n\t ")
-    line = text.splitlines()[0][:24] if text else ""
-    return repr(line) if line.isprintable() and line.isascii() else f"the bytes {head[:8].hex(' ')}"
 
 
 def _check_size(name: str, size: Size, *, scans: int = 1) -> None:
@@ -320,7 +276,7 @@ def _decode_jpeg(data: bytes, name: str, *, at_least: Size | None) -> Image | No
         )
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError:
+    except (ValueError, KeyError):  # KeyError: a subsampling that simplejpeg has no name for
         return None
     _check_size(name, (height, width), scans=_num_scans(data))
     if space in ("CMYK", "YCCK"):
@@ -370,6 +326,8 @@ def _jpeg_orientation(data: bytes) -> int:
 
 def _decode_with_pillow(stream: BinaryIO, name: str, *, head: bytes) -> Image:
     image = _open_with_pillow(stream, name, head=head)
+    if kind_of(head) == "JPEG" and isinstance(stream, io.BytesIO):
+        _check_size(name, (image.height, image.width), scans=_num_scans(stream.getvalue()))
     with _refusing(name, str(image.format)):
         image.load()
         _check_size(name, (image.height, image.width))
@@ -379,15 +337,17 @@ def _decode_with_pillow(stream: BinaryIO, name: str, *, head: bytes) -> Image:
 
 def _open_with_pillow(stream: BinaryIO, name: str, *, head: bytes) -> PillowImage.Image:
     """Read a header with Pillow and refuse what should not be decoded."""
-    kind = _kind(head)
+    kind = kind_of(head)
     if kind == "HEIC":
         _register_heif(name)
+    if kind == "TIFF":
+        _check_tags(stream, name, head=head)
     with _refusing(name, kind or "picture"):
         try:
             image = PillowImage.open(stream, formats=("HEIF",) if kind == "HEIC" else _formats())
         except UnidentifiedImageError as error:
             if kind is None:
-                message = f"{name}: not a picture: begins with {_beginning(head)}"
+                message = f"{name}: not a picture: begins with {beginning_of(head)}"
                 raise FormatError(message, hint="remove it, or put the real picture in its place") from error
             raise FormatError(
                 f"{name}: a damaged {kind}: its header makes no sense", hint=_DAMAGED
@@ -398,6 +358,18 @@ def _open_with_pillow(stream: BinaryIO, name: str, *, head: bytes) -> PillowImag
             raise FormatError(message, hint="make a smaller copy of it") from error
     _check_size(name, (image.height, image.width))
     return image
+
+
+def _check_tags(stream: BinaryIO, name: str, *, head: bytes) -> None:
+    """Refuse a TIFF with an absurd number of tags, which Pillow would read one by one for seconds."""
+    order, is_big = ("<" if head.startswith(b"II") else ">"), b"+" in head[2:4]  # + marks a BigTIFF
+    with _refusing(name, "TIFF"):
+        (offset,) = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)
+        stream.seek(offset)
+        (num_tags,) = struct.unpack(order + ("Q" if is_big else "H"), stream.read(8 if is_big else 2))
+        stream.seek(0)
+    if num_tags > _MAX_TAGS:
+        raise FormatError(f"{name}: a damaged TIFF: declares {num_tags} tags", hint=_DAMAGED)
 
 
 @cache
