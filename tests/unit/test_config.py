@@ -9,7 +9,12 @@ from nayan.core.errors import ConfigError
 
 
 def test_a_written_config_reads_back_equal(tmp_path: Path) -> None:
-    options = {"data": Path("a, b: [c] #d"), "classes": ("yes", "no", "1: é {"), "time": "10m", "out": Path("o")}
+    options = {
+        "data": Path("a, b: [c] #d"),
+        "classes": ("yes", "no", "1: é {"),
+        "time": "10m",
+        "out": Path("o"),
+    }
     config, origins = make_config(options)
     write_config(config, origins, tmp_path / "config.yaml")
     again, again_origins = make_config({}, tmp_path / "config.yaml")
@@ -69,6 +74,8 @@ def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
         make_config({"data": "d"}, tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("90", 90.0), ("90s", 90.0), ("10m", 600.0), ("1.5h", 5400.0), (3, 3)])
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("90", 90.0), ("90s", 90.0), ("10m", 600.0), ("1.5h", 5400.0), (3, 3)]
+)
 def test_durations_are_read_in_seconds_minutes_and_hours(value: object, seconds: float) -> None:
     assert parse_seconds(value) == seconds

@@ -61,7 +61,7 @@ class TrainConfig(BaseModel):
     backbone: str | None = None
     weights: Text | None = None  # imagenet, none, or a file
     head: Literal["pool", "flatten", "paper"] = "pool"
-    classes: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None  # use only these
 
     # how long
     epochs: int | None = Field(default=None, ge=1)
@@ -88,7 +88,7 @@ class TrainConfig(BaseModel):
     warmup: float = Field(default=0.1, ge=0, lt=1)  # fraction of all steps
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)
-    clip: float | None = Field(default=1.0, gt=0)  # gradient norm
+    clip: float = Field(default=1.0, ge=0)  # gradient norm; 0 = off
     accumulate: int = Field(default=1, ge=1)
     ema: float | None = Field(default=None, ge=0, lt=1)  # decay; 0 = off
 

@@ -111,6 +111,23 @@ class Task(ABC):
     def losses(self, model: nn.Module, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Return the named parts whose sum is minimised; the names are those of the curves."""
 
+    def calibrate(
+        self,
+        network: nn.Module,  # noqa: ARG002
+        outputs: Mapping[str, NDArray[Any]],  # noqa: ARG002
+        truths: Sequence[Target],  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Fit on validation what makes the outputs mean what they say, and return what was fitted.
+
+        May set buffers of the network. "thresholds" among the results becomes a decode argument.
+
+        Args:
+            network: with its final weights.
+            outputs: what `deploy` gave for all validation pictures, stacked.
+            truths: their ground truth.
+        """
+        return {}
+
     def phases(self, model: nn.Module) -> list[Phase]:
         """Return the phases of one step; by default one, in which everything learns."""
         return [Phase("main", model)]

@@ -279,6 +279,33 @@ class ClassificationMetric:
         ]
 
 
+def mistakes(
+    predictions: Sequence[ClassScores], targets: Sequence[Label], classes: Sequence[str], *, limit: int
+) -> list[dict[str, Any]]:
+    """Return the wrong predictions that were surest, the surest first.
+
+    Returns:
+        `{"row", "truth", "predicted", "score", "truth_score"}` each: the position in `predictions`, two
+        names, and the probabilities of the class that was predicted and of the true one.
+    """
+    wrong = [
+        (row, prediction, target)
+        for row, (prediction, target) in enumerate(zip(predictions, targets, strict=True))
+        if prediction.label != target.index
+    ]
+    wrong.sort(key=lambda each: -each[1].score)
+    return [
+        {
+            "row": row,
+            "truth": classes[target.index],
+            "predicted": classes[prediction.label],
+            "score": round(prediction.score, 6),
+            "truth_score": round(float(prediction.probabilities[target.index]), 6),
+        }
+        for row, prediction, target in wrong[:limit]
+    ]
+
+
 def _top_accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.int64], k: int) -> float:
     """Return the share of pictures whose true class is among the `k` best; equals rank by index."""
     if not len(targets):

@@ -18,7 +18,7 @@ from nayan.parts.backbone import Backbone
 from nayan.parts.normalise import Normalise
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: Fabric casts the fields of what forward returns
 class ClassLogits:
     """What a classifier says about a batch.
 

@@ -4,19 +4,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nayan.core.errors import ConfigError, LabelError
 from nayan.core.registry import resolve
-from nayan.core.types import Label
+from nayan.core.types import Label, Target
 from nayan.tasks.base import Batch, Item, Task
 from nayan.tasks.cards import Entry
+from nayan.tasks.classification.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    fit_thresholds,
+    softmax,
+)
 from nayan.tasks.classification.network import Classifier, ClassLogits
 
 
@@ -58,7 +67,9 @@ class ClassificationTask(Task):
             raise ConfigError(f"{len(self.class_weights)} class weights for {len(classes)} classes")
         normalisation = {"mean": entry.preprocess.mean, "std": entry.preprocess.std}
         self.num_classes = len(classes)
-        network: Classifier = resolve(entry.build)(classes, **{**normalisation, **entry.args, **args})
+        builder = resolve(entry.build)
+        _check_arguments(entry.name, args, inspect.signature(builder).parameters)
+        network: Classifier = builder(classes, **{**normalisation, **entry.args, **args})
         return network
 
     def collate(self, items: Sequence[Item]) -> Batch:
@@ -88,6 +99,26 @@ class ClassificationTask(Task):
             )
         return item.target.index
 
+    def calibrate(
+        self, network: nn.Module, outputs: Mapping[str, NDArray[Any]], truths: Sequence[Target]
+    ) -> dict[str, Any]:
+        """Fit the temperature, set it in the network, and fit a threshold a class.
+
+        Returns:
+            "temperature", "ece_before", "ece_after" and "thresholds", all on validation.
+        """
+        labels = [truth.index for truth in truths if isinstance(truth, Label)]
+        logits = outputs["logits"]
+        temperature = fit_temperature(logits, labels)
+        network.get_buffer("temperature").fill_(temperature)
+        before, after = softmax(logits), softmax(logits, temperature=temperature)
+        return {
+            "temperature": temperature,
+            "ece_before": expected_calibration_error(before, labels),
+            "ece_after": expected_calibration_error(after, labels),
+            "thresholds": list(fit_thresholds(after, labels)),
+        }
+
     def losses(self, model: nn.Module, batch: Batch, phase: str) -> dict[str, Tensor]:  # noqa: ARG002
         """Return {"cross_entropy": mean over the batch}; `batch.targets` may be soft (mixup, cutmix).
 
@@ -103,3 +134,13 @@ class ClassificationTask(Task):
             return {"cross_entropy": losses.mean()}
         weights = targets @ self.class_weights.to(targets.device)  # (B, K) @ (K,) -> (B,)
         return {"cross_entropy": (losses * weights).sum() / weights.sum()}
+
+
+def _check_arguments(name: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ConfigError for an argument that the builder of model `name` does not take."""
+    choices = [key for key in known if key != "classes"]
+    for key in given:
+        if key not in choices:
+            near = difflib.get_close_matches(key, choices, n=1)
+            guess = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(choices)}"
+            raise ConfigError(f"the model {name} takes no argument {key!r}", hint=guess)

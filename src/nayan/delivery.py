@@ -1,0 +1,72 @@
+"""From a trained network to a finished run: exported, proven, scored as it will be deployed, reported."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import numpy as np
+
+from nayan.core.errors import DataError
+from nayan.core.registry import resolve
+from nayan.core.types import Dataset, Image, Size
+from nayan.export.bundle import save_bundle
+from nayan.report.evaluation import write_evaluation
+from nayan.report.html import write_report
+from nayan.runtime.backends.onnx import OnnxBackend
+from nayan.runtime.bundle import open_bundle, update_spec
+from nayan.runtime.predictor import Predictor
+from nayan.tasks import CARDS
+from nayan.training.run import Run, Trained
+
+PROOF_PICTURES = 16  # on which the export must answer as the network does
+
+
+def deliver(trained: Trained) -> Run:
+    """Write `model/`, `evaluation/` and `report.html` into the run's folder and close its log.
+
+    Raises:
+        ExportError: if the export does not answer as the network does.
+    """
+    folder, splits, log = trained.folder, trained.setup.splits, trained.log
+    card = CARDS[trained.spec.task]
+    with trained.timed("export"):
+        images = _readable(splits.val, trained.spec.preprocess.at_least())
+        save_bundle(trained.setup.network, trained.spec, folder / "model", images=images)
+    bundle = open_bundle(folder / "model")
+    predictor = Predictor(bundle.spec, OnnxBackend(bundle.graph), resolve(card.decode))
+    scores: dict[str, dict[str, float]] = {}
+    with trained.timed("evaluation"):
+        for data in (splits.val, splits.test):
+            if data is not None:
+                begun = time.monotonic()
+                metrics = write_evaluation(folder, predictor, data, calibration=trained.calibration)
+                scores[data.split] = metrics
+                seconds = round(time.monotonic() - begun, 3)
+                log("evaluation", split=data.split, metrics=metrics, seconds=seconds)
+        update_spec(bundle, bundle.spec.with_(metrics=scores))
+    split = "test" if "test" in scores else "val"
+    seconds = round(time.monotonic() - trained.started, 3)
+    report = folder / "report.html"
+    log("end", seconds=seconds, bundle=str(bundle.path), report=str(report), timings=trained.timings)
+    write_report(folder)
+    return Run(
+        folder=folder,
+        task=card.verb,
+        model=trained.spec.model,
+        data=trained.setup.config.data,
+        split=split,
+        metrics=scores[split],
+        bundle=bundle.path,
+        report=report,
+        seconds=seconds,
+    )
+
+
+def _readable(data: Dataset, at_least: Size) -> list[Image]:
+    """Return a few pictures, evenly spaced."""
+    images = []
+    for row in np.unique(np.linspace(0, len(data) - 1, PROOF_PICTURES).astype(int)):
+        with contextlib.suppress(DataError):  # the evaluation names broken pictures
+            images.append(data.samples[row].load(at_least))
+    return images

@@ -1,0 +1,81 @@
+"""Scores a bundle as it will be deployed and writes what the report tells about it. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image as PillowImage
+
+from nayan.core.errors import DataError, NayanError
+from nayan.core.registry import resolve
+from nayan.core.types import Dataset, Sample
+from nayan.runtime.fsio import write_file
+from nayan.runtime.predictor import Predictor, predict_samples
+from nayan.runtime.preprocess import resize
+from nayan.tasks import CARDS
+
+MISTAKES = 24
+THUMBNAIL = 320  # longer side in px
+
+
+def write_evaluation(
+    run: Path, predictor: Predictor, data: Dataset, *, calibration: Mapping[str, Any]
+) -> dict[str, float]:
+    """Predict a split, write `evaluation/<split>.json` with its gallery of mistakes, and return the scores.
+
+    Args:
+        run: its folder.
+        predictor: made from the bundle.
+        data: with targets.
+        calibration: what was fitted on validation, from `Task.calibrate`.
+
+    Raises:
+        DataError: if not one picture can be read.
+    """
+    card = CARDS[predictor.spec.task]
+    module = card.metric.partition(":")[0]
+    metric = resolve(card.metric)(predictor.spec.classes)
+    seen: list[tuple[Sample, Any]] = []
+    failures: list[dict[str, str]] = []
+    for sample, _, outcome in predict_samples(predictor, data.samples):
+        if isinstance(outcome, NayanError):
+            failures.append({"id": sample.id, "error": outcome.message})
+        else:
+            seen.append((sample, outcome))
+    if not seen:
+        raise DataError(f"{data.root}: not one picture of the {data.split} split can be read")
+    predictions, targets = [outcome for _, outcome in seen], [sample.target for sample, _ in seen]
+    metric.update(predictions, targets)
+    scores: dict[str, float] = dict(metric.compute())
+    worst = resolve(f"{module}:mistakes")(predictions, targets, predictor.spec.classes, limit=MISTAKES)
+    document = {
+        "schema_version": 1,
+        "task": card.name,
+        "split": data.split,
+        "metrics": scores,
+        "details": metric.details(temperature=calibration.get("temperature")),
+        "calibration": {name: value for name, value in calibration.items() if name != "thresholds"},
+        "thresholds": calibration.get("thresholds", []),
+        "worst": [_picture(run, data.split, seen[row.pop("row")][0], row) for row in worst],
+        "failures": failures,
+    }
+    (run / "evaluation").mkdir(exist_ok=True)
+    write_file(run / "evaluation" / f"{data.split}.json", json.dumps(document, ensure_ascii=False))
+    return scores
+
+
+def _picture(run: Path, split: str, sample: Sample, record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a mistake with the thumbnail that is written for it."""
+    image = sample.load((THUMBNAIL, THUMBNAIL))
+    longer = max(image.shape[:2])
+    if longer > THUMBNAIL:
+        height, width = (max(1, round(side * THUMBNAIL / longer)) for side in image.shape[:2])
+        image = resize(image, (height, width))
+    gallery = run / "evaluation" / "gallery"
+    gallery.mkdir(parents=True, exist_ok=True)
+    name = f"{split}_{len(list(gallery.glob(split + '_*'))):04d}.jpg"
+    PillowImage.fromarray(image).save(gallery / name, quality=85)
+    return {"id": sample.id, **record, "picture": f"gallery/{name}"}

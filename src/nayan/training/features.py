@@ -1,0 +1,140 @@
+"""Cached features: a frozen base sees each picture once a view, and the rest trains on what it gave.
+
+With everything up to some stage frozen, what that stage gives out for a picture never changes. Kept in
+memory it turns an epoch from minutes into milliseconds. Augmentation survives as several views a picture:
+view 0 is the plain picture, the others are augmented; epoch e uses view e mod views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from nayan.runtime.preprocess import Placement
+from nayan.tasks.base import Batch
+from nayan.training.freeze import Stages
+from nayan.training.loader import Source
+from nayan.training.loop import to_device
+from nayan.training.order import epoch_order, split_batches
+
+VIEW_EPOCH = 1 << 20  # augmentation of the views must not repeat that of any epoch
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSource:
+    """Batches of cached activations.
+
+    Attributes:
+        views: (n, ...) activations of the same n pictures, one tensor a view, in the data set's order.
+        targets: (n, ...) as the task's collate made them.
+        ids, placements, truths: of the n pictures.
+        batch: pictures a step.
+        seed: of the run.
+        shuffle: False keeps the order.
+        weights: one a picture, for balanced drawing.
+        rank, world: this process takes its slice of every batch.
+    """
+
+    views: Sequence[Tensor]
+    targets: Tensor
+    ids: tuple[str, ...]
+    placements: tuple[Placement, ...]
+    truths: tuple[Any, ...]
+    batch: int
+    seed: int = 0
+    shuffle: bool = True
+    weights: Sequence[float] | None = None
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def pictures(self) -> int:
+        """Pictures in one epoch."""
+        return len(self.ids)
+
+    @property
+    def steps(self) -> int:
+        """Batches in one epoch."""
+        return max(1, -(-self.pictures // self.batch))
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from step `start` on."""
+        order = torch.arange(self.pictures)
+        if self.shuffle:
+            order = torch.from_numpy(epoch_order(self.seed, epoch, count=self.pictures, weights=self.weights))
+        features = self.views[epoch % len(self.views)]
+        for part in split_batches(order.numpy(), self.batch)[start:]:
+            chosen = torch.tensor_split(torch.from_numpy(part), self.world)[self.rank]
+            rows = chosen.tolist()
+            yield Batch(
+                images=features[chosen],
+                targets=self.targets[chosen],
+                ids=tuple(self.ids[row] for row in rows),
+                placements=tuple(self.placements[row] for row in rows),
+                truths=tuple(self.truths[row] for row in rows),
+            )
+
+
+def extract(
+    stages: Stages,
+    sources: Sequence[tuple[Source, int]],
+    *,
+    fabric: Fabric,
+    batch: int,
+    seed: int = 0,
+    shuffle: bool = True,
+    weights: Sequence[float] | None = None,
+    on_batch: Callable[[int], None] | None = None,
+) -> FeatureSource:
+    """Run frozen stages over every view of a data set and keep what comes out.
+
+    Args:
+        stages: the frozen ones, from the input on.
+        sources: (source, epoch) a view; each must give the same pictures in the same order.
+        fabric: device and precision.
+        batch: of the source that is returned.
+        seed: of the source that is returned.
+        shuffle: whether it changes the order of each epoch.
+        weights: one a picture, for balanced drawing.
+        on_batch: called with the number of pictures done.
+    """
+    base = nn.Sequential(*(module for _, module in stages)).eval()
+    views: list[Tensor] = []
+    first: list[Batch] = []
+    with torch.inference_mode(), fabric.autocast():
+        for number, (source, epoch) in enumerate(sources):
+            parts = []
+            for item in source.batches(epoch):
+                parts.append(base(to_device(item, fabric).images).cpu())
+                if number == 0:
+                    first.append(item)
+                if on_batch:
+                    on_batch(len(item.ids))
+            views.append(torch.cat(parts))
+    return FeatureSource(
+        # outside inference mode a clone is an ordinary tensor, which autograd may save
+        views=[view.clone() for view in views],
+        targets=torch.cat([item.targets for item in first]),
+        ids=tuple(name for item in first for name in item.ids),
+        placements=tuple(place for item in first for place in item.placements),
+        truths=tuple(truth for item in first for truth in item.truths),
+        batch=batch,
+        seed=seed,
+        shuffle=shuffle,
+        weights=weights,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+    )
+
+
+def feature_bytes(stages: Stages, pixels: Tensor, fabric: Fabric) -> int:
+    """Return the memory that one view of one picture takes behind frozen stages; `pixels` is (1, C, h, w)."""
+    base = nn.Sequential(*(module for _, module in stages)).eval()
+    with torch.inference_mode(), fabric.autocast():
+        features = base(fabric.to_device(pixels))
+    return int(features.numel() * features.element_size())

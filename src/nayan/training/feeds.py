@@ -1,0 +1,198 @@
+"""What each round trains on: streamed pictures, or the cached activations of a frozen base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nayan.core.events import EventLog
+from nayan.core.registry import resolve
+from nayan.core.types import Dataset, Label
+from nayan.data.cache import DecodedCache
+from nayan.tasks.base import Batch, Metric
+from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_bytes
+from nayan.training.freeze import Round, Tail
+from nayan.training.loader import Prepare, PrepareAugmented, Source, StreamSource, class_weights
+from nayan.training.loop import Feed
+from nayan.training.setup import Setup
+from nayan.training.validate import score
+
+RAM_SHARE = 0.25  # of the memory that is free, for each of the caches
+DISK_LIMIT = 50 * 2**30
+FEATURE_BATCH = 64  # pictures a step where a step is a small head on cached features
+
+
+@dataclass
+class Feeds:
+    """Opens the feed of each round of one run, and keeps what several rounds share.
+
+    Attributes:
+        setup: of the run.
+        rounds: its rounds.
+        log: for notes.
+        folder: of the run, for a cache on disk.
+        broken: {sample id: reason} of pictures that could not be read so far.
+    """
+
+    setup: Setup
+    rounds: tuple[Round, ...]
+    log: EventLog
+    folder: Path
+    broken: dict[str, str] = field(default_factory=dict)
+    _cache: DecodedCache | None = None
+
+    def open(self, number: int) -> Feed:
+        """Return what round `number` trains on and how it is validated."""
+        setup, stretch = self.setup, self.rounds[number]
+        if not stretch.views:
+            source = self.stream(setup.splits.train, augmented=True)
+            return Feed(setup.network, source, partial(self.validate, setup.network, self.validation()))
+        tail = Tail(setup.stages[stretch.first :])
+        views = self._affordable(stretch)
+        self.log(
+            "note",
+            text=f"round {stretch.name}: what the {stretch.first} frozen stages give is computed once "
+            f"and cached, {views} view(s) a picture",
+        )
+        train = self._features(stretch, setup.splits.train, views)
+        val = self._features(stretch, setup.splits.val, 0)
+        return Feed(tail, train, partial(self.validate, tail, val))
+
+    def validate(self, module: torch.nn.Module, source: Source) -> Mapping[str, float]:
+        """Score a network or a tail of it."""
+        setup = self.setup
+        metric: Metric = resolve(setup.card.metric)(setup.splits.train.classes)
+        return score(
+            module,
+            source,
+            network=setup.network,
+            task=setup.task,
+            metric=metric,
+            decode=resolve(setup.card.decode),
+            fabric=setup.fabric,
+        )
+
+    def validation(self) -> Source:
+        """Return the validation pictures as prediction sees them."""
+        return self.stream(self.setup.splits.val, augmented=False)
+
+    def stream(self, data: Dataset, *, augmented: bool) -> StreamSource:
+        """Return a source that decodes pictures; augmented ones are shuffled and divided among processes."""
+        setup, config = self.setup, self.setup.config
+        prepare: Prepare | PrepareAugmented
+        if augmented:
+            prepare = PrepareAugmented(
+                data, setup.preprocess, setup.augment, config.seed, self._decoded(data), self.broken
+            )
+        else:
+            pixels = setup.preprocess.size[0] * setup.preprocess.size[1] * setup.preprocess.channels
+            keep = int(_free_memory() * RAM_SHARE) // pixels if config.cache != "off" else 0
+            prepare = Prepare(data, setup.preprocess, keep, self.broken)
+        return StreamSource(
+            prepare,
+            len(data),
+            setup.task.collate,
+            batch=int(config.batch) * (setup.fabric.world_size if augmented else 1),
+            seed=config.seed,
+            threads=config.workers or 1,
+            shuffle=augmented,
+            weights=self._balance(data) if augmented else None,
+            rank=setup.fabric.global_rank if augmented else 0,
+            world=setup.fabric.world_size if augmented else 1,
+        )
+
+    def _features(self, stretch: Round, data: Dataset, views: int) -> FeatureSource:
+        """Return cached activations; `views` = 0 means validation: plain pictures, in order."""
+        setup, config = self.setup, self.setup.config
+        plain = Prepare(data, setup.preprocess, 0, self.broken)
+        augmented = PrepareAugmented(
+            data,
+            setup.preprocess,
+            setup.augment,
+            config.seed,
+            self._decoded(data) if views > 2 else None,
+            self.broken,
+        )
+        sources: list[tuple[Source, int]] = [
+            (
+                StreamSource(
+                    augmented if view else plain,
+                    len(data),
+                    setup.task.collate,
+                    batch=32,
+                    threads=config.workers or 1,
+                    shuffle=False,
+                ),
+                VIEW_EPOCH + view,
+            )
+            for view in range(max(1, views))
+        ]
+        return extract(
+            setup.stages[: stretch.first],
+            sources,
+            fabric=setup.fabric,
+            batch=min(FEATURE_BATCH, max(8, len(data) // 8)) if views else 256,
+            seed=config.seed,
+            shuffle=bool(views),
+            weights=self._balance(data) if views else None,
+        )
+
+    def _affordable(self, stretch: Round) -> int:
+        """Return how many of the wanted views fit into memory, at least one."""
+        setup = self.setup
+        size, channels = setup.preprocess.size, setup.preprocess.channels
+        pixels = torch.zeros(1, channels, *size, dtype=torch.uint8)
+        one = feature_bytes(setup.stages[: stretch.first], pixels, setup.fabric) * len(setup.splits.train)
+        views = max(1, min(stretch.views, int(_free_memory() * RAM_SHARE) // max(1, one)))
+        if views < stretch.views:
+            self.log("note", text=f"memory for {views} of {stretch.views} views a picture")
+        return views
+
+    def _decoded(self, data: Dataset) -> DecodedCache | None:
+        """Return the cache of decoded training pictures; "off" and validation have none."""
+        config = self.setup.config
+        if config.cache == "off" or data is not self.setup.splits.train:
+            return None
+        if self._cache is None:
+            ram = config.cache in ("auto", "ram")
+            self._cache = DecodedCache(
+                len(data),
+                limit_bytes=int(_free_memory() * RAM_SHARE) if ram else DISK_LIMIT,
+                path=None if ram else self.folder / "cache.bin",
+            )
+        return self._cache
+
+    def _balance(self, data: Dataset) -> list[float] | None:
+        if self.setup.config.balance != "sampler":
+            return None
+        labels = [sample.target.index for sample in data.samples if isinstance(sample.target, Label)]
+        weights = class_weights(labels, len(data.classes))
+        return [float(weights[label]) for label in labels]
+
+    def close(self) -> None:
+        """Give the caches back."""
+        if self._cache is not None:
+            self._cache.close()
+
+
+def example_batch(feeds: Feeds, count: int) -> Batch:
+    """Return one augmented batch of at most `count` training pictures, as the first epoch has it."""
+    data = feeds.setup.splits.train
+    source: Any = feeds.stream(data, augmented=True)
+    items = [item for index in range(min(count, len(data))) if (item := source.prepare(index, 0)) is not None]
+    return feeds.setup.task.collate(items)
+
+
+def _free_memory() -> int:
+    """Return the bytes of memory that could be had now; a guess of 4 GiB where the system does not say."""
+    info = Path("/proc/meminfo")
+    if info.is_file():
+        for line in info.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 4 * 2**30

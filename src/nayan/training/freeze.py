@@ -1,0 +1,107 @@
+"""Which part of a network learns, and in which order: the rounds of transfer learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nayan.core.errors import ConfigError
+
+Stages = Sequence[tuple[str, nn.Module]]
+"""Named steps from input to output whose chain is a network; the head is the last."""
+
+STAGE_DECAY = 0.7  # each stage further from the head learns at this share of the next one's rate
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One stretch of training with one set of learning stages.
+
+    Attributes:
+        name: for the curves: "head", "fine-tune" or "train".
+        first: index of the first stage that learns; all before it are frozen.
+        epochs: to run.
+        lr: of the head.
+        views: augmented views a picture whose frozen features are computed once and kept; 0 = no cache,
+            every epoch augments anew.
+        keep_statistics: BatchNorm keeps the running statistics it came with.
+    """
+
+    name: str
+    first: int
+    epochs: int
+    lr: float
+    views: int = 0
+    keep_statistics: bool = False
+
+
+class Tail(nn.Module):
+    """The last stages of a network as a module of its own; it shares their weights.
+
+    What the stages before it give out is fed in as `images`, so a task's `losses` need not know.
+    """
+
+    def __init__(self, stages: Stages) -> None:
+        super().__init__()
+        self.names = [name for name, _ in stages]
+        self.chain = nn.ModuleList(module for _, module in stages)
+
+    def forward(self, images: Tensor, targets: object = None) -> object:  # noqa: ARG002  a network's door
+        """Run the stages one after the other."""
+        value: object = images
+        for module in self.chain:
+            value = module(value)
+        return value
+
+
+def parse_freeze(value: str, stages: Sequence[str], *, pretrained: bool) -> int | None:
+    """Return the index of the first stage that learns; None for "auto" with pretrained weights: in rounds.
+
+    Args:
+        value: "auto", "none", "backbone", or how many stages to freeze.
+        stages: names of the network's stages, the head last.
+        pretrained: whether the weights come from elsewhere.
+
+    Raises:
+        ConfigError: on another word, or a number that leaves nothing to learn.
+    """
+    if value == "auto":
+        return None if pretrained else 0
+    if value in ("none", "backbone"):
+        return 0 if value == "none" else len(stages) - 1
+    if value.isdigit() and int(value) < len(stages):
+        return int(value)
+    listing = ", ".join(f"{number} {name}" for number, name in enumerate(stages))
+    raise ConfigError(
+        f"--freeze {value}: expected auto, none, backbone, or the number of stages to freeze, "
+        f"at most {len(stages) - 1}",
+        hint=f"stages of this network: {listing}",
+    )
+
+
+def stage_lr_scale(stages: Stages) -> Mapping[int, float]:
+    """Return {id(parameter): factor}: 1 for the head, `STAGE_DECAY` less for each stage before it."""
+    scale: dict[int, float] = {}
+    for depth, (_, module) in enumerate(reversed(stages)):
+        for parameter in module.parameters():
+            scale.setdefault(id(parameter), STAGE_DECAY**depth)
+    return scale
+
+
+def apply_freeze(stages: Stages, first: int) -> None:
+    """Let only the stages from `first` on take gradients."""
+    for index, (_, module) in enumerate(stages):
+        module.requires_grad_(index >= first)
+
+
+def set_mode(stages: Stages, first: int, *, keep_statistics: bool) -> None:
+    """Put learning stages into train mode and frozen ones, BatchNorm included, into eval mode."""
+    for index, (_, module) in enumerate(stages):
+        module.train(index >= first)
+        if keep_statistics:
+            for part in module.modules():
+                if isinstance(part, _BatchNorm):
+                    part.eval()

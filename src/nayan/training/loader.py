@@ -1,0 +1,230 @@
+"""From samples to batches: decoding and augmentation in threads, ahead of the network.
+
+Threads are enough: the decoders, Pillow's resize and NumPy all release the interpreter lock. Workers
+hold no state; what a batch holds depends on (seed, epoch, step) alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nayan.core.errors import DataError, NayanError
+from nayan.core.types import Dataset, Image, Size
+from nayan.data.cache import DecodedCache
+from nayan.runtime.preprocess import Preprocess, resize
+from nayan.tasks.base import Batch, Item
+from nayan.training.augment import Augment
+from nayan.training.order import epoch_order, sample_rng, split_batches
+
+AHEAD = 3  # batches prepared beyond the one in use
+
+
+class Source(Protocol):
+    """Where the loop's batches come from."""
+
+    @property
+    def pictures(self) -> int:
+        """Pictures in one epoch."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Batches in one epoch."""
+        ...
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from step `start` on."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Prepare:
+    """Reads one sample and makes it ready for validation: what prediction does, and nothing else.
+
+    Attributes:
+        data: the samples.
+        preprocess: of the network.
+        keep: how many ready items may stay in memory for the next epoch.
+        broken: fills up with {sample id: reason} of the pictures that cannot be read.
+    """
+
+    data: Dataset
+    preprocess: Preprocess
+    keep: int = 0
+    broken: dict[str, str] = field(default_factory=dict)
+    _kept: dict[int, Item] = field(default_factory=dict, repr=False)
+
+    def __call__(self, index: int, epoch: int) -> Item | None:  # noqa: ARG002  every epoch sees the same
+        """Return sample `index`; None if its picture cannot be read."""
+        if index in self._kept:
+            return self._kept[index]
+        sample = self.data.samples[index]
+        try:
+            pixels, placement = self.preprocess(sample.load(self.preprocess.at_least()))
+        except NayanError as error:
+            self.broken[sample.id] = error.message
+            return None
+        item = Item(pixels, sample.target, sample.id, placement)
+        if len(self._kept) < self.keep:
+            self._kept[index] = item
+        return item
+
+
+@dataclass(frozen=True, eq=False)
+class PrepareAugmented:
+    """Reads one sample, augments it and makes it ready for training.
+
+    Whether a cache is there decides how large the picture is that augmentation starts from, so the choice
+    belongs to the run's configuration; whether the cache already holds a picture changes nothing.
+
+    Attributes:
+        data: the samples.
+        preprocess: of the network; the last step, in training as in prediction.
+        augment: what may happen to a picture.
+        seed: of the run.
+        cache: keeps decoded pictures, their shorter side reduced to what augmentation needs; None
+            decodes each time.
+        broken: fills up with {sample id: reason} of the pictures that cannot be read.
+    """
+
+    data: Dataset
+    preprocess: Preprocess
+    augment: Augment
+    seed: int = 0
+    cache: DecodedCache | None = None
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, index: int, epoch: int) -> Item | None:
+        """Return sample `index` as epoch `epoch` sees it; None if its picture cannot be read."""
+        sample = self.data.samples[index]
+        try:
+            image = self._read(index)
+        except NayanError as error:
+            self.broken[sample.id] = error.message
+            return None
+        rng = sample_rng(self.seed, epoch, index=index)
+        image = self.augment(image, rng, size=self.preprocess.size)
+        last = self.preprocess
+        if self.augment.crops:  # the random crop has done the resizing
+            last = replace(last, fit="stretch", crop_ratio=1.0)
+        pixels, placement = last(image)
+        return Item(pixels, sample.target, sample.id, placement)
+
+    def _read(self, index: int) -> Image:
+        size = self.stored_size()
+        if self.cache is None:
+            return self.data.samples[index].load(size)
+        kept = self.cache.get(index)
+        if kept is None:
+            kept = shrink(self.data.samples[index].load(size), min(size))
+            self.cache.put(index, kept)
+        return kept
+
+    def stored_size(self) -> Size:
+        """Return the (height, width) that a picture must keep for augmentation to have enough pixels."""
+        height, width = self.preprocess.size if self.augment.crops else self.preprocess.at_least()
+        return round(height * self.augment.headroom), round(width * self.augment.headroom)
+
+
+def shrink(image: Image, side: int) -> Image:
+    """Resize a picture so that its shorter side is `side` px; smaller ones stay as they are.
+
+    >>> shrink(np.zeros((300, 600, 3), np.uint8), 100).shape
+    (100, 200, 3)
+    """
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    if shorter <= side:
+        return image
+    size: Size = (max(1, round(height * side / shorter)), max(1, round(width * side / shorter)))
+    return resize(image, size)
+
+
+@dataclass(frozen=True, eq=False)
+class StreamSource:
+    """Batches made from pictures.
+
+    Attributes:
+        prepare: (index, epoch) -> Item.
+        count: number of samples.
+        collate: of the task.
+        batch: pictures a step, over all processes together.
+        seed: of the run.
+        threads: that decode and augment.
+        shuffle: False keeps the order of the data set (validation).
+        weights: one a sample, for balanced drawing.
+        rank, world: this process and the number of processes; each takes its slice of every batch.
+    """
+
+    prepare: Callable[[int, int], Item | None]
+    count: int
+    collate: Callable[[Sequence[Item]], Batch]
+    batch: int
+    seed: int = 0
+    threads: int = 2
+    shuffle: bool = True
+    weights: Sequence[float] | None = None
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def pictures(self) -> int:
+        """Pictures in one epoch."""
+        return self.count
+
+    @property
+    def steps(self) -> int:
+        """Batches in one epoch."""
+        return max(1, -(-self.count // self.batch))
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from step `start` on.
+
+        Raises:
+            DataError: if no picture of a batch can be read.
+        """
+        order = (
+            epoch_order(self.seed, epoch, count=self.count, weights=self.weights)
+            if self.shuffle
+            else np.arange(self.count)
+        )
+        parts = [np.array_split(part, self.world)[self.rank] for part in split_batches(order, self.batch)]
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="nayan-loader") as pool:
+            waiting: deque[list[Future[Item | None]]] = deque()
+            try:
+                for part in parts[start:]:
+                    waiting.append([pool.submit(self.prepare, int(index), epoch) for index in part])
+                    if len(waiting) > AHEAD:
+                        yield self._collect(waiting.popleft())
+                while waiting:
+                    yield self._collect(waiting.popleft())
+            finally:  # the loop may leave early
+                for futures in waiting:
+                    for future in futures:
+                        future.cancel()
+
+    def _collect(self, futures: Sequence[Future[Item | None]]) -> Batch:
+        items = [item for future in futures if (item := future.result()) is not None]
+        if not items:
+            raise DataError(
+                f"none of the {len(futures)} pictures of a batch can be read",
+                hint="run `nayan doctor DATA` for the list of broken files",
+            )
+        return self.collate(items)
+
+
+def class_weights(labels: Sequence[int], classes: int) -> NDArray[np.float64]:
+    """Return a weight a class, inversely proportional to its number of samples, with mean 1 over the samples.
+
+    >>> class_weights([0, 0, 0, 1], 2).round(3).tolist()
+    [0.667, 2.0]
+    """
+    counts = np.bincount(np.asarray(labels, np.int64), minlength=classes)
+    return len(labels) / (np.maximum(counts, 1) * max(1, int((counts > 0).sum())))

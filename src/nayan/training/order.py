@@ -1,0 +1,54 @@
+"""Where randomness comes from in training: pure functions of the seed and the position.
+
+Nothing random is ever carried along. The order of samples depends on (seed, epoch), a sample's
+augmentation on (seed, epoch, index), a step's dropout and mixing on (seed, round, epoch, step).
+So a position is enough to resume bit for bit, and the number of workers cannot matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ORDER, _SAMPLE, _STEP = 1, 2, 3  # keeps the three streams apart
+
+
+def epoch_order(
+    seed: int, epoch: int, *, count: int, weights: Sequence[float] | None = None
+) -> NDArray[np.int64]:
+    """Return the indices 0..count-1 in the order in which epoch `epoch` sees them.
+
+    With `weights` (one a sample, any positive scale) it draws `count` indices with replacement instead.
+
+    >>> epoch_order(0, 1, count=5).tolist() == epoch_order(0, 1, count=5).tolist()
+    True
+    """
+    rng = np.random.default_rng((seed, _ORDER, epoch))
+    if weights is None:
+        return rng.permutation(count)
+    share = np.asarray(weights, np.float64)
+    return rng.choice(count, size=count, replace=True, p=share / share.sum())
+
+
+def sample_rng(seed: int, epoch: int, *, index: int) -> np.random.Generator:
+    """Return the generator of one sample's augmentation in one epoch."""
+    return np.random.default_rng((seed, _SAMPLE, epoch, index))
+
+
+def step_seed(seed: int, part: int, *, epoch: int, step: int, rank: int = 0) -> int:
+    """Return a 63-bit seed for the dropout and mixing of one step of round `part`."""
+    state = np.random.SeedSequence((seed, _STEP, part, epoch, step, rank)).generate_state(1, np.uint64)
+    return int(state[0] >> 1)
+
+
+def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:
+    """Cut an order into batches of at most `batch`, all nearly of one size.
+
+    Equal sizes leave no tiny last batch, whose gradient would weigh too much.
+
+    >>> [len(part) for part in split_batches(np.arange(10), 4)]
+    [4, 3, 3]
+    """
+    return np.array_split(order, max(1, -(-len(order) // batch)))

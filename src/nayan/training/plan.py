@@ -1,0 +1,129 @@
+"""Before the first epoch: how long will it take, how much memory, and what will be waited for?"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from nayan.training.feeds import FEATURE_BATCH, Feeds, example_batch
+from nayan.training.freeze import Round, apply_freeze, set_mode
+from nayan.training.loop import to_device
+
+TRIAL = 8  # pictures a measurement is made with
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds a picture on this machine, measured.
+
+    Attributes:
+        read: decode and augment, all threads at work.
+        forward: through the network, without gradients.
+        learn: forward, backward and update of the whole network.
+    """
+
+    read: float
+    forward: float
+    learn: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What lies ahead.
+
+    Attributes:
+        pictures: in training and validation.
+        steps: of all rounds.
+        seconds: estimated, without start-up and export.
+        memory_mb: of weights, optimiser, activations and caches, roughly.
+        bottleneck: "reading pictures" or "the network".
+        text: the same as a sentence.
+    """
+
+    pictures: int
+    steps: int
+    seconds: float
+    memory_mb: int
+    bottleneck: str
+    text: str
+
+
+def measure(feeds: Feeds) -> Costs:
+    """Try one small batch; the network is left as it was."""
+    setup = feeds.setup
+    source = feeds.stream(setup.splits.train, augmented=True)
+    count = min(2 * TRIAL, len(setup.splits.train))
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(setup.config.workers or 1) as pool:
+        list(pool.map(lambda index: source.prepare(index, 0), range(count)))
+    read = (time.perf_counter() - begun) / count
+    trial = copy.deepcopy(setup.network)
+    apply_freeze(trial.stages(), 0)
+    set_mode(trial.stages(), 0, keep_statistics=True)
+    batch = to_device(example_batch(feeds, TRIAL), setup.fabric)
+    times = []
+    for gradients in (False, False, True):  # the first pass warms up
+        begun = time.perf_counter()
+        with torch.set_grad_enabled(gradients), setup.fabric.autocast():
+            losses = setup.task.losses(trial, batch, "main")
+            if gradients:
+                setup.fabric.backward(torch.stack(list(losses.values())).sum())
+            float(torch.stack(list(losses.values())).sum().detach())
+        times.append((time.perf_counter() - begun) / len(batch.ids))
+    return Costs(read, times[1], times[2])
+
+
+def fit_epochs(rounds: Sequence[Round], costs: Costs, *, pictures: int, budget: float) -> tuple[Round, ...]:
+    """Return the rounds with as many epochs in the last one as fit into `budget` seconds, at least one."""
+    fixed = sum(round_seconds(stretch, costs, pictures) for stretch in rounds[:-1])
+    one = round_seconds(replace(rounds[-1], epochs=1), costs, pictures)
+    two = round_seconds(replace(rounds[-1], epochs=2), costs, pictures)
+    epochs = 1 + int(max(0.0, 0.85 * budget - fixed - one) / max(1e-6, two - one))
+    return (*rounds[:-1], replace(rounds[-1], epochs=min(epochs, 1000)))
+
+
+def round_seconds(stretch: Round, costs: Costs, pictures: int) -> float:
+    """Estimate the seconds of one round; validation is counted as a sixth of the training pictures."""
+    if stretch.views:
+        once = (stretch.views + 1 / 6) * pictures * max(costs.read, costs.forward)
+        return once + stretch.epochs * pictures * 5e-5
+    return stretch.epochs * pictures * (max(costs.read, costs.learn) + max(costs.read, costs.forward) / 6)
+
+
+def make_plan(feeds: Feeds, rounds: Sequence[Round], costs: Costs) -> Plan:
+    """Return the plan of a run."""
+    setup = feeds.setup
+    train, val = len(setup.splits.train), len(setup.splits.val)
+    batch = int(setup.config.batch)
+    steps = sum(
+        stretch.epochs * -(-train // (min(FEATURE_BATCH, max(8, train // 8)) if stretch.views else batch))
+        for stretch in rounds
+    )
+    seconds = sum(round_seconds(stretch, costs, train) for stretch in rounds)
+    weights = sum(p.numel() * p.element_size() for p in setup.network.parameters())
+    pixels = setup.preprocess.size[0] * setup.preprocess.size[1] * 3
+    memory = 4 * weights + batch * pixels * 40 + train * pixels
+    bottleneck = "reading pictures" if costs.read > costs.learn else "the network"
+    names = ", ".join(f"{stretch.name} {stretch.epochs} epochs" for stretch in rounds)
+    text = (
+        f"{train} pictures to learn from, {val} to validate; {names}; about {_duration(seconds)}, "
+        f"{memory / 2**20:.0f} MB; most of the time goes into {bottleneck}"
+    )
+    return Plan(train + val, steps, round(seconds, 1), round(memory / 2**20), bottleneck, text)
+
+
+def log_plan(feeds: Feeds, rounds: Sequence[Round], costs: Costs) -> None:
+    """Record the plan."""
+    plan = make_plan(feeds, rounds, costs)
+    feeds.log("plan", rounds=[asdict(stretch) for stretch in rounds], **asdict(plan))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

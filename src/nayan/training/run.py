@@ -1,0 +1,388 @@
+"""One training run, from options to a trained network and its folder.
+
+runs/<task>/<model>[N]/
+config.yaml  events.jsonl  status.json  results.csv     written here
+checkpoints/                                            for --resume
+evaluation/augmented.jpg                                training pictures as the network saw them
+evaluation/<split>.json  model/  report.html            written by the verb, once training is over
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from nayan.core.config import TrainConfig, make_config, write_config
+from nayan.core.errors import ConfigError, DataError, NayanError
+from nayan.core.events import Event, EventLog, Listener, read_events
+from nayan.core.registry import resolve
+from nayan.data.fingerprint import fingerprint
+from nayan.runtime.fsio import write_file
+from nayan.runtime.spec import Spec
+from nayan.tasks import CARDS, by_verb
+from nayan.training.checkpoint import Checkpoint, load_checkpoint
+from nayan.training.feeds import Feeds
+from nayan.training.freeze import Round
+from nayan.training.interrupt import Interrupted
+from nayan.training.loop import Job, Progress, fit
+from nayan.training.machine import choose_precision, device_kind, make_fabric
+from nayan.training.plan import fit_epochs, log_plan, measure
+from nayan.training.rounds import plan_rounds
+from nayan.training.setup import Setup, set_up
+from nayan.training.validate import collect
+
+PACKAGES = ("nayan", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow")
+EMA = 0.98  # decay of the averaged weights: the mean of about the last 50 steps
+MAY_CHANGE = ("epochs", "patience", "device", "workers", "checkpoint_every")  # on resuming
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: everything about it.
+        task: verb, such as "classify".
+        model: name of the catalogue entry.
+        data: what it was trained on.
+        split: on which `metrics` were measured.
+        metrics: named scores of the bundle.
+        bundle: what is deployed.
+        report: the page to read.
+        seconds: from the start of the command.
+    """
+
+    folder: Path
+    task: str
+    model: str
+    data: Path
+    split: str
+    metrics: Mapping[str, float]
+    bundle: Path
+    report: Path
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A network that has learnt, ready to be exported, scored and reported.
+
+    Attributes:
+        folder: of the run.
+        setup: data, network and choices; the network holds the best weights, calibrated.
+        spec: of the bundle, without scores.
+        calibration: what was fitted on validation, for the report.
+        log: goes on taking events.
+        timings: seconds a part.
+        started: `time.monotonic()` at the start of the command.
+    """
+
+    folder: Path
+    setup: Setup
+    spec: Spec
+    calibration: Mapping[str, Any]
+    log: EventLog
+    timings: dict[str, float]
+    started: float
+
+    @contextlib.contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Note how long the block takes."""
+        begun = time.monotonic()
+        yield
+        self.timings[part] = round(time.monotonic() - begun, 3)
+
+
+def train_run(
+    config: TrainConfig,
+    origins: dict[str, str],
+    *,
+    listeners: Sequence[Listener] = (),
+    resume_from: Path | None = None,
+) -> Trained:
+    """Train as the config says, in a new run folder or in that of an interrupted run.
+
+    Args:
+        config: options; None values are chosen.
+        origins: where each value came from.
+        listeners: called with every event.
+        resume_from: folder of a run whose latest checkpoint is gone on from.
+
+    Raises:
+        NayanError: data, options, weights or disk; what was trained so far is kept.
+    """
+    started = time.monotonic()
+    kind = device_kind(config.device)
+    fabric = make_fabric(config.device, choose_precision(config.precision, kind))
+    folder = Path(fabric.broadcast(str(resume_from or _new_folder(config))))
+    main = fabric.is_global_zero
+    log = EventLog(folder / "events.jsonl", *listeners, _Status(folder)) if main else EventLog(None)
+    try:
+        return _train(
+            config, origins, folder, log=log, fabric=fabric, started=started, resuming=bool(resume_from)
+        )
+    except Interrupted as stop:
+        log("stop", reason=stop.message)
+        raise
+    except NayanError as error:
+        log("failed", text=error.message)
+        raise
+
+
+def resume_config(folder: Path, options: Mapping[str, Any]) -> tuple[TrainConfig, dict[str, str]]:
+    """Return the config of an interrupted run, with the options that may change.
+
+    Raises:
+        ConfigError: if the folder is no run, it is finished, or an option would change the result.
+    """
+    file = folder / "config.yaml"
+    if not file.is_file():
+        raise ConfigError(
+            f"{folder} is no run: it has no config.yaml", hint="give the folder that --out named"
+        )
+    status = read_status(folder)
+    if status.get("state") == "finished":
+        raise ConfigError(f"{folder} has finished; there is nothing to resume", hint="start a new run")
+    forbidden = sorted(set(options) - set(MAY_CHANGE))
+    if forbidden:
+        raise ConfigError(
+            f"--{forbidden[0]} cannot change on resuming: the result would be neither run's",
+            hint=f"what may change: {', '.join(MAY_CHANGE)}",
+        )
+    config, origins = make_config(options, file)
+    return config, {name: "resumed" if came == str(file) else came for name, came in origins.items()}
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """Return what `status.json` of a run says; {} where there is none."""
+    file = folder / "status.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _train(
+    config: TrainConfig,
+    origins: dict[str, str],
+    folder: Path,
+    *,
+    log: EventLog,
+    fabric: Any,
+    started: float,
+    resuming: bool,
+) -> Trained:
+    timings: dict[str, float] = {}
+    checkpoint = load_checkpoint(folder / "checkpoints") if resuming else None
+    setup = set_up(config, origins, log, fabric=fabric, fetch_weights=checkpoint is None)
+    data_id = fingerprint(setup.splits.train)
+    if resuming:
+        _check_same_data(folder, data_id)
+    _log_start(log, setup, data_id)
+    feeds = Feeds(setup, (), log, folder)
+    names = [name for name, _ in setup.stages]
+    pretrained = setup.config.weights != "none"
+    rounds = plan_rounds(setup.config, names, pretrained=pretrained, pictures=len(setup.splits.train))
+    if checkpoint:
+        rounds = _stored_rounds(checkpoint, config.epochs)
+    costs = measure(feeds)
+    if config.time and not checkpoint:
+        rounds = fit_epochs(rounds, costs, pictures=len(setup.splits.train), budget=config.time)
+    feeds.rounds = rounds
+    feeds.setup = setup = resolve_rounds(setup, rounds)
+    if fabric.is_global_zero:
+        write_config(setup.config, setup.origins, folder / "config.yaml")
+    log_plan(feeds, rounds, costs)
+    if fabric.is_global_zero:
+        _show_augmented(feeds, folder)
+    timings["start"] = time.monotonic() - started
+    job = Job(
+        fabric=fabric,
+        task=setup.task,
+        network=setup.network,
+        stages=setup.stages,
+        rounds=rounds,
+        open_round=feeds.open,
+        config=setup.config,
+        weight_decay=setup.config.weight_decay or 0.0,
+        ema=setup.config.ema or 0.0,
+        log=log,
+        checkpoints=folder / "checkpoints",
+        best_by="accuracy",
+        deadline=started + config.time if config.time else None,
+        after_epoch=lambda progress: _write_results(folder, progress),
+    )
+    begun = time.monotonic()
+    progress = fit(job, checkpoint)
+    timings["training"] = time.monotonic() - begun
+    begun = time.monotonic()
+    outputs, truths = collect(setup.network, feeds.validation(), network=setup.network, fabric=fabric)
+    calibration = setup.task.calibrate(setup.network, outputs, truths)
+    timings["calibration"] = time.monotonic() - begun
+    feeds.close()
+    if feeds.broken:
+        log(
+            "warning",
+            text=f"{len(feeds.broken)} pictures could not be read and were left out: "
+            + ", ".join(sorted(feeds.broken)[:5]),
+            hint="run `nayan doctor DATA` for the whole list",
+        )
+    spec = _spec(setup, calibration, data_id, progress)
+    return Trained(folder, setup, spec, calibration, log, timings, started)
+
+
+def _new_folder(config: TrainConfig) -> Path:
+    """Create and return the run's folder: `--out`, or the next free `runs/<task>/<model>[N]`."""
+    if config.out is not None:
+        if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
+            raise ConfigError(
+                f"--out {config.out} exists and is not empty",
+                hint="give another folder, remove it, or go on with it: nayan train --resume RUN",
+            )
+        config.out.mkdir(parents=True, exist_ok=True)
+        return config.out
+    card = by_verb(config.task) if config.task else next(iter(CARDS))
+    parent = Path("runs") / card.verb
+    parent.mkdir(parents=True, exist_ok=True)
+    name = config.model or config.backbone or card.default_model
+    for number in range(1, 100_000):
+        folder = parent / (name if number == 1 else f"{name}{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise ConfigError(f"{parent} holds too many runs named {name}", hint="give a folder with --out")
+
+
+def _log_start(log: EventLog, setup: Setup, data_id: str) -> None:
+    splits = setup.splits
+    parts = {"train": splits.train, "val": splits.val, **({"test": splits.test} if splits.test else {})}
+    log(
+        "start",
+        config=setup.config.model_dump(mode="json"),
+        origins=setup.origins,
+        command=["nayan", *sys.argv[1:]],
+        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        data={
+            "path": str(splits.train.root),
+            "format": splits.recognition.reader.name,
+            "reason": splits.recognition.reason,
+            "summary": splits.summary,
+            "classes": list(splits.train.classes),
+            "counts": {name: _counts(data) for name, data in parts.items()},
+            "fingerprint": data_id,
+            "made": splits.made,
+            "notes": list(splits.notes),
+        },
+    )
+    for note in splits.notes:
+        log("note", text=note)
+
+
+def _counts(data: Any) -> dict[str, int]:
+    labels = np.bincount([sample.target.index for sample in data.samples], minlength=len(data.classes))
+    return {name: int(count) for name, count in zip(data.classes, labels, strict=True)}
+
+
+def _check_same_data(folder: Path, data_id: str) -> None:
+    first = next(
+        (record for record in read_events(folder / "events.jsonl") if record["event"] == "start"), None
+    )
+    if first and first["data"]["fingerprint"] != data_id:
+        raise DataError(
+            f"{first['data']['path']}: the data have changed since the run began",
+            hint="put them back as they were, or start a new run",
+        )
+
+
+def resolve_rounds(setup: Setup, rounds: Sequence[Round]) -> Setup:
+    """Return the setup with the options that the recipe decided filled in, as in the last round."""
+    last = rounds[-1]
+    decided = {"epochs": last.epochs, "lr": last.lr, "views": last.views or None, "ema": EMA}
+    missing = {name: value for name, value in decided.items() if getattr(setup.config, name) is None}
+    origins = {**setup.origins, **dict.fromkeys(missing, f"auto: the recipe for the round {last.name}")}
+    return replace(setup, config=setup.config.model_copy(update=missing), origins=origins)
+
+
+def _stored_rounds(checkpoint: Checkpoint, epochs: int | None) -> tuple[Round, ...]:
+    rounds = tuple(Round(**record) for record in checkpoint.facts["rounds"])
+    last = rounds[-1]
+    return (*rounds[:-1], Round(**{**checkpoint.facts["rounds"][-1], "epochs": epochs or last.epochs}))
+
+
+def _show_augmented(feeds: Feeds, folder: Path) -> None:
+    """Write a sheet of training pictures as the network will see them."""
+    data = feeds.setup.splits.train
+    source: Any = feeds.stream(data, augmented=True)
+    rows = np.unique(np.linspace(0, len(data) - 1, 12).astype(int))
+    items = [item for row in rows if (item := source.prepare(int(row), 0)) is not None]
+    pictures = [np.broadcast_to(item.pixels, (*item.pixels.shape[:2], 3)) for item in items]
+    captions = [data.classes[item.target.index] for item in items]
+    sheet = resolve(f"{feeds.setup.card.draw}:grid")(pictures, captions)
+    (folder / "evaluation").mkdir(exist_ok=True)
+    PillowImage.fromarray(sheet).save(folder / "evaluation" / "augmented.jpg", quality=88)
+
+
+def _write_results(folder: Path, progress: Progress) -> None:
+    columns = list(dict.fromkeys(name for row in progress.history for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(progress.history)
+    write_file(folder / "results.csv", text.getvalue())
+
+
+def _spec(setup: Setup, calibration: Mapping[str, Any], data_id: str, progress: Progress) -> Spec:
+    return Spec(
+        task=setup.card.name,
+        model=setup.entry.name,
+        model_args=setup.model_args,
+        classes=setup.splits.train.classes,
+        preprocess=setup.preprocess,
+        decode_args={"thresholds": calibration["thresholds"]} if "thresholds" in calibration else {},
+        provenance={
+            "data": {
+                "path": str(setup.splits.train.root),
+                "fingerprint": data_id,
+                "format": setup.config.format,
+            },
+            "weights": setup.weights.source,
+            "licence": {"code": setup.entry.licence, "weights": setup.entry.weights},
+            "seed": setup.config.seed,
+            "epochs": len(progress.history),
+            "steps": progress.steps_taken,
+            "versions": {name: version(name) for name in PACKAGES},
+        },
+    )
+
+
+class _Status:
+    """Keeps `status.json` up to date: who trains here, how far, and whether it is over."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.record: dict[str, Any] = {"state": "running", "pid": os.getpid()}
+
+    def __call__(self, event: Event) -> None:
+        states = {"start": "running", "stop": "stopped", "failed": "failed", "end": "finished"}
+        kind = event["event"]
+        if kind == "epoch":
+            self.record |= {"epoch": event["epoch"], "epochs": event["epochs"], "val": event["val"]}
+            self.record["state"] = "running"
+        elif kind in states:
+            self.record["state"] = states[kind]
+        else:
+            return
+        write_file(self.folder / "status.json", json.dumps({**self.record, "time": event["time"]}, indent=1))

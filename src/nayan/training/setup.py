@@ -1,0 +1,279 @@
+"""From options to all that a run stands on: data, model, preprocessing. Each choice is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from nayan.core.config import TrainConfig
+from nayan.core.errors import ConfigError, DataError, NayanError, NotFound
+from nayan.core.events import EventLog
+from nayan.core.image import probe
+from nayan.core.registry import Catalog, resolve
+from nayan.core.types import Dataset, Label, Size
+from nayan.data.splits import Splits, open_splits
+from nayan.parts.weights import WeightsReport, load_weights
+from nayan.runtime.preprocess import Preprocess
+from nayan.tasks import CARDS, by_verb
+from nayan.tasks.base import Task
+from nayan.tasks.cards import Entry, TaskCard
+from nayan.training.augment import Augment, choose_policy
+from nayan.training.freeze import Stages, parse_freeze
+from nayan.training.loader import class_weights
+from nayan.training.machine import choose_precision, cores, device_kind
+
+LOOKED_AT = 64  # pictures whose size and colours are looked at before training
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """What was chosen.
+
+    Attributes:
+        config: with every None resolved.
+        origins: where each value came from; "auto: REASON" for those that were chosen here.
+        card, entry: of the task and the model.
+        splits: the data.
+        model_args: what the builder was called with, beside the classes.
+        preprocess: of the network.
+        augment: of the training pictures.
+        fabric: device and precision.
+        task, network, stages: what learns.
+        weights: what was loaded into it.
+    """
+
+    config: TrainConfig
+    origins: dict[str, str]
+    card: TaskCard
+    entry: Entry
+    splits: Splits
+    model_args: dict[str, Any]
+    preprocess: Preprocess
+    augment: Augment
+    fabric: Fabric
+    task: Task
+    network: Any
+    stages: Stages
+    weights: WeightsReport
+
+
+def set_up(
+    config: TrainConfig, origins: dict[str, str], log: EventLog, *, fabric: Fabric, fetch_weights: bool = True
+) -> Setup:
+    """Open the data, choose what was left open, build the network and load its weights.
+
+    Args:
+        config: as given.
+        origins: where each value came from.
+        log: for notes.
+        fabric: of this process.
+        fetch_weights: False where a checkpoint brings them.
+
+    Raises:
+        NayanError: whatever is wrong with the data, the options or the weights, before anything is trained.
+    """
+    choose = _Choices(config, origins)
+    kind = device_kind(config.device)
+    splits = open_splits(
+        config.data,
+        format=config.format,
+        val_fraction=config.val_fraction,
+        test_fraction=config.test_fraction,
+        seed=config.seed,
+    )
+    if config.classes:
+        splits = _only_classes(splits, config.classes)
+    card = _card(config, splits)
+    choose("task", card.verb, "the data have one class a picture")
+    choose("format", splits.recognition.reader.name, splits.recognition.reason)
+    entry = _entry(config, card)
+    choose("model", entry.name, "the task's default")
+    choose("backbone", entry.name, "the model")
+    choose("weights", "imagenet" if entry.weights else "none", f"what {entry.name} has")
+    looks = _look(splits.train)
+    preprocess = _preprocess(entry, choose.config, gray=looks.gray)
+    choose("imgsz", preprocess.size[0], f"the size that {entry.name} was made for")
+    policy, augment = choose_policy(config.augment, looks.sizes, gray=looks.gray)
+    choose.always("augment", policy, f"{'gray' if looks.gray else 'colour'} pictures of {looks.median} px")
+    pretrained = choose.config.weights != "none"
+    choose(
+        "label_smoothing", 0.1 if pretrained or policy == "photo" else 0.0, "photographs are noisily labelled"
+    )
+    choose("dropout", 0.2 if policy == "photo" else 0.0, f"{policy} pictures")
+    choose("weight_decay", 0.05 if config.optimizer == "adamw" else 5e-4, config.optimizer)
+    choose.always("batch", _batch(config, preprocess, len(splits.train)), "the size of pictures and data")
+    choose.always("device", kind if config.device == "auto" else config.device, "what PyTorch finds")
+    choose.always("precision", choose_precision(config.precision, kind), f"the fastest on this {kind}")
+    choose("workers", cores(), "one a core")
+    task_type: type[Task] = resolve(card.task)
+    task = task_type(**_task_options(choose.config, splits))
+    torch.manual_seed(config.seed)
+    args = _model_args(choose.config, entry, preprocess)
+    network: Any = task.build(entry, splits.train.classes, **args)
+    source = choose.config.weights or "none"
+    source = source if fetch_weights else "none"
+    report = load_weights(network, source if source in ("imagenet", "none") else Path(source), entry)
+    log("note", text=report.summary)
+    network = network.to(fabric.device).to(memory_format=torch.channels_last)
+    stages = network.stages()
+    parse_freeze(config.freeze, [name for name, _ in stages], pretrained=pretrained)
+    return Setup(
+        config=choose.config,
+        origins=choose.origins,
+        card=card,
+        entry=entry,
+        splits=splits,
+        model_args=args,
+        preprocess=preprocess,
+        augment=augment,
+        fabric=fabric,
+        task=task,
+        network=network,
+        stages=stages,
+        weights=report,
+    )
+
+
+class _Choices:
+    """Fills open options in and remembers why."""
+
+    def __init__(self, config: TrainConfig, origins: dict[str, str]) -> None:
+        self.config = config
+        self.origins = dict(origins)
+
+    def __call__(self, name: str, value: Any, why: str) -> None:
+        """Set an option that was left open."""
+        if getattr(self.config, name) is None:
+            self.always(name, value, why)
+
+    def always(self, name: str, value: Any, why: str) -> None:
+        """Set an option, unless it already has the value."""
+        if getattr(self.config, name) != value:
+            self.config = self.config.model_copy(update={name: value})
+            self.origins[name] = f"auto: {why}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    gray: bool
+    sizes: tuple[Size, ...]
+
+    @property
+    def median(self) -> int:
+        return int(np.median([min(size) for size in self.sizes])) if self.sizes else 0
+
+
+def _look(data: Dataset) -> _Looks:
+    """Look at evenly spaced pictures: their sizes, and whether all are gray."""
+    rows = np.unique(np.linspace(0, len(data) - 1, LOOKED_AT).astype(int))
+    sizes: list[Size] = []
+    gray = True
+    for row in rows:
+        sample = data.samples[row]
+        try:
+            image = sample.load((64, 64))
+            sizes.append(probe(sample.path).size if sample.path else (image.shape[0], image.shape[1]))
+        except NayanError:  # broken pictures are counted and reported by the loader
+            continue
+        gray = gray and bool(
+            (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()
+        )
+    if not sizes:
+        raise DataError(
+            f"{data.root}: none of {len(rows)} training pictures that were looked at can be read",
+            hint="run `nayan doctor DATA` for the list of broken files",
+        )
+    return _Looks(gray, tuple(sizes))
+
+
+def _only_classes(splits: Splits, names: Sequence[str]) -> Splits:
+    """Return the splits with the samples of some classes only, in the order of the names."""
+    known = splits.train.classes
+    for name in names:
+        if name not in known:
+            raise NotFound("class", name, known)
+    if len(set(names)) < 2:
+        raise ConfigError(f"--classes {' '.join(names)}: a classifier needs at least two classes")
+    index = {known.index(name): position for position, name in enumerate(names)}
+
+    def select(data: Dataset) -> Dataset:
+        kept = tuple(
+            replace(sample, target=Label(index[sample.target.index]))
+            for sample in data.samples
+            if isinstance(sample.target, Label) and sample.target.index in index
+        )
+        return replace(data, samples=kept, classes=tuple(names))
+
+    test = select(splits.test) if splits.test else None
+    return replace(splits, train=select(splits.train), val=select(splits.val), test=test)
+
+
+def _card(config: TrainConfig, splits: Splits) -> TaskCard:
+    kinds = {type(sample.target).__name__ for sample in splits.train.samples}
+    fitting = [card for card in CARDS if kinds <= set(card.targets)]
+    if config.task:
+        card = by_verb(config.task)
+        if card not in fitting:
+            raise ConfigError(
+                f"--task {config.task} learns from {' or '.join(card.targets)}; "
+                f"the data have {', '.join(kinds)}"
+            )
+        return card
+    if not fitting:
+        raise DataError(f"{config.data}: no task learns from {', '.join(kinds)}", hint="see `nayan models`")
+    return fitting[0]
+
+
+def _entry(config: TrainConfig, card: TaskCard) -> Entry:
+    if config.model and config.backbone and config.model != config.backbone:
+        raise ConfigError(
+            f"--model {config.model} and --backbone {config.backbone} contradict each other",
+            hint="for classification the backbone is the model; give one of them",
+        )
+    catalog: Catalog[Entry] = resolve(card.catalog)
+    return catalog[config.model or config.backbone or card.default_model]
+
+
+def _preprocess(entry: Entry, config: TrainConfig, *, gray: bool) -> Preprocess:
+    preprocess = entry.preprocess
+    if config.imgsz:
+        preprocess = replace(preprocess, size=(config.imgsz, config.imgsz))
+    channels = 1 if gray and entry.gray else 3
+    if channels == preprocess.channels:
+        return preprocess
+    mean, std = np.resize(preprocess.mean, channels), np.resize(preprocess.std, channels)
+    return replace(preprocess, channels=channels, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+
+
+def _batch(config: TrainConfig, preprocess: Preprocess, pictures: int) -> int:
+    """Return the batch: larger for small pictures, and small enough for 16 steps an epoch."""
+    if config.batch != "auto":
+        return config.batch
+    most = 64 if max(preprocess.size) <= 64 else 32
+    return int(min(most, max(8, 2 ** int(np.log2(max(1, pictures // 16))))))
+
+
+def _task_options(config: TrainConfig, splits: Splits) -> dict[str, Any]:
+    weights = None
+    if config.balance == "loss":
+        labels = [sample.target.index for sample in splits.train.samples if isinstance(sample.target, Label)]
+        weights = class_weights(labels, len(splits.train.classes)).tolist()
+    return {"label_smoothing": config.label_smoothing, "class_weights": weights}
+
+
+def _model_args(config: TrainConfig, entry: Entry, preprocess: Preprocess) -> dict[str, Any]:
+    return {
+        **entry.args,
+        "channels": preprocess.channels,
+        "size": preprocess.size,
+        "mean": preprocess.mean,
+        "std": preprocess.std,
+        "dropout": config.dropout,
+        **({"head": config.head} if entry.weights else {}),
+    }

@@ -1,0 +1,88 @@
+"""Validation in training: the network's named outputs, decoded and scored as in prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nayan.runtime.preprocess import Placement
+from nayan.tasks.base import Metric, Network, Task
+from nayan.training.loader import Source
+from nayan.training.loop import to_device
+
+Outputs = dict[str, NDArray[Any]]
+Decode = Callable[[Mapping[str, NDArray[Any]], Sequence[Placement]], Sequence[Any]]
+
+
+def score(
+    module: nn.Module,
+    source: Source,
+    *,
+    network: Network,
+    task: Task,
+    metric: Metric,
+    decode: Decode,
+    fabric: Fabric,
+) -> dict[str, float]:
+    """Return the metric's scores and the mean "loss" of a module over one pass through a source.
+
+    Args:
+        module: the network, or the tail of it that takes what the source gives.
+        source: in the order of the data set.
+        network: whose `deploy` turns raw outputs into named ones.
+        task: for the loss.
+        metric: fresh.
+        decode: of the task.
+        fabric: device and precision.
+    """
+    total, seen = 0.0, 0
+    was_training = module.training
+    module.eval()
+    with torch.inference_mode(), fabric.autocast():
+        for batch in source.batches(0):
+            batch = to_device(batch, fabric)
+            raw = module(batch.images)
+            losses = task.losses(_Replay(raw), batch, "main")
+            total += float(torch.stack(list(losses.values())).sum()) * len(batch.ids)
+            seen += len(batch.ids)
+            outputs = {name: _array(tensor) for name, tensor in network.deploy(raw).items()}
+            metric.update(decode(outputs, batch.placements), batch.truths)
+    module.train(was_training)
+    return {**metric.compute(), "loss": total / max(1, seen)}
+
+
+def collect(
+    module: nn.Module, source: Source, *, network: Network, fabric: Fabric
+) -> tuple[Outputs, list[Any]]:
+    """Return the named outputs of all pictures of a source, stacked, and their ground truth."""
+    parts: dict[str, list[NDArray[Any]]] = {}
+    truths: list[Any] = []
+    module.eval()
+    with torch.inference_mode(), fabric.autocast():
+        for batch in source.batches(0):
+            raw = module(to_device(batch, fabric).images)
+            for name, tensor in network.deploy(raw).items():
+                parts.setdefault(name, []).append(_array(tensor))
+            truths.extend(batch.truths)
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}, truths
+
+
+class _Replay(nn.Module):
+    """Stands in for a network whose answer is already there."""
+
+    def __init__(self, raw: object) -> None:
+        super().__init__()
+        self.raw = raw
+
+    def forward(self, images: Tensor, targets: object = None) -> object:  # noqa: ARG002  a network's door
+        return self.raw
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return tensor.float().cpu().numpy()
