@@ -66,7 +66,7 @@ def _trace(deployed: Deployed, pixels: torch.Tensor, names: list[str]) -> bytes:
     """Export by tracing: about 1 s for a MobileNetV2, against 15 s with the newer exporter.
 
     torch calls it deprecated, which is nothing that a user could act upon: when it is gone, or fails, the
-    newer one is used. See docs/adr/0002-bundle.md.
+    newer one is used. See docs/adr/0004-bundle.md.
     """
     buffer = io.BytesIO()
     with warnings.catch_warnings():

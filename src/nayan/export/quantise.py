@@ -53,7 +53,7 @@ def quantise_int8(
     Weights per channel, activations per tensor, both unsigned: unsigned weights never saturate the 16-bit
     sums of CPUs without VNNI, so the answers there are as good as elsewhere. On a MobileNetV2 the minimum
     and maximum did as well as percentiles or entropy, in a tenth of the time
-    (docs/adr/0002-bundle.md has the figures).
+    (docs/adr/0004-bundle.md has the figures).
 
     Args:
         onnx_path: from `export_onnx`.

@@ -8,7 +8,7 @@ normalisation by `mean` and `std` happens inside the network.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ Fit = Literal["stretch", "crop", "letterbox"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 LETTERBOX_GRAY = 114
+MAX_SIDE = 8192
+"""Of a network's input, in pixels: a description from elsewhere must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,11 @@ class Preprocess:
             raise ConfigError(f"a network takes 1 or 3 channels, got {self.channels}")
         if not (len(self.mean) == len(self.std) == self.channels):
             raise ConfigError(f"mean and std need {self.channels} values, got {self.mean} and {self.std}")
-        if min(self.size) < 1 or not 0 < self.crop_ratio <= 1:
+        sides_px = [side for side in self.size if isinstance(side, int) and 1 <= side <= MAX_SIDE]
+        if len(self.size) != 2 or len(sides_px) != 2 or not 0 < self.crop_ratio <= 1:
             raise ConfigError(f"impossible preprocessing: size {self.size}, crop_ratio {self.crop_ratio}")
+        if self.fit not in get_args(Fit) or self.interpolation not in get_args(Interpolation):
+            raise ConfigError(f"unknown fit {self.fit!r} or interpolation {self.interpolation!r}")
 
     def __call__(self, image: Image) -> tuple[NDArray[np.uint8], Placement]:
         """Return ((h, w, channels) uint8 network pixels, placement) of an (H, W, 3) uint8 RGB picture.

@@ -57,17 +57,31 @@ class Spec:
         """
         try:
             record = json.loads(text)
-            version = int(record["version"])
-        except (ValueError, KeyError, TypeError) as error:
+            version = record["version"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(f"spec.json is not a nayan model description: {error}") from error
+        if type(version) is not int or version < 1:
+            raise BundleError(f"spec.json has the version {version!r}, expected a number from 1")
         if version > VERSION:
             raise BundleError(
                 f"the bundle has format version {version}, this nayan reads up to {VERSION}",
                 hint="pip install --upgrade nayan",
             )
         try:
+            _check_types(record)
             record["preprocess"] = Preprocess.from_json(record["preprocess"])
             record["classes"] = tuple(record["classes"])
             return cls(**record)
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"spec.json is damaged: {error}") from error
+
+
+def _check_types(record: dict[str, Any]) -> None:
+    """Raise TypeError where a field has another type than a `Spec` is built from."""
+    texts = [record["task"], record["model"], *record["classes"]]
+    if not isinstance(record["classes"], list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("task, model and the list of classes must be texts")
+    "".join(texts).encode("utf-8")  # JSON can spell half a character, which could never be printed
+    optional = [record[name] for name in ("decode_args", "metrics", "provenance") if name in record]
+    if not all(isinstance(value, dict) for value in (record["model_args"], record["preprocess"], *optional)):
+        raise TypeError("model_args, preprocess, decode_args, metrics and provenance must be mappings")

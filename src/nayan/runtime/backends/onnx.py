@@ -83,7 +83,7 @@ def _make_session(model: Path | bytes, name: str, threads: int | None) -> Any:
 
     options = onnxruntime.SessionOptions()
     # The highest level is also the quickest to a first answer: its blocked memory layout halves the time of
-    # a run and costs 20 ms once. docs/adr/0002-bundle.md has the figures.
+    # a run and costs 20 ms once. docs/adr/0004-bundle.md has the figures.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
