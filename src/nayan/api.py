@@ -1,7 +1,7 @@
 """The verbs of nayan, each a few lines: the only place that ties the layers together.
 
-The command line parses into these functions, and `import nayan` shows them. Whatever needs torch is
-imported inside the verb that needs it, so that prediction and the rest start without.
+The command line parses into these functions, and `import nayan` shows them. Whatever only some verbs
+need (torch, pydantic, ONNX Runtime) is imported inside them, so that each starts as fast as it can.
 """
 
 from __future__ import annotations
@@ -17,15 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nayan.core.config import make_config
 from nayan.core.errors import ConfigError, MissingExtra, NayanError, NotFound
 from nayan.core.events import Listener
 from nayan.core.image import open_image, probe
 from nayan.core.registry import resolve
 from nayan.core.story import Story
 from nayan.core.types import Dataset, Sample
-from nayan.data.classes import match_classes
-from nayan.data.splits import read_split
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS, by_verb
 
@@ -75,6 +72,8 @@ def train(
         run = nayan.train("flowers", model="mobilenetv2_100", epochs=5)
         run.metrics["accuracy"]
     """
+    from nayan.core.config import make_config
+
     if data is None and config is None:
         raise ConfigError("no data to train on", hint="nayan train DATA, with DATA a folder of pictures")
     resolved, origins = make_config({**options, "data": data}, config)
@@ -203,6 +202,8 @@ def val(
     Raises:
         DataError: if the data has a class that the model does not know, or no picture can be read.
     """
+    from nayan.data.classes import match_classes
+    from nayan.data.splits import read_split
     from nayan.runtime.predictor import evaluate
 
     predictor = load(model, backend=backend)
@@ -394,6 +395,7 @@ def export(
         ExportError: with the numbers, if the answers differ too much; nothing is written then.
     """
     with _needs_training("exporting"):
+        from nayan.data.classes import match_classes
         from nayan.export import export_bundle
         from nayan.runtime.bundle import open_bundle
 
@@ -515,6 +517,8 @@ def _predictor(bundle: Bundle, backend: str) -> Predictor:
 
 def _to_compare(data: Path, format: str | None) -> Dataset:
     """Return the validation pictures of a data set; where it has none, those that `val` takes."""
+    from nayan.data.splits import read_split
+
     try:
         return read_split(data, "val", format=format)
     except NotFound:

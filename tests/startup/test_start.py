@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,20 @@ def test_the_help_of_a_verb_loads_the_parser_and_no_more(verb: str) -> None:
 
 def test_the_catalogue_is_listed_without_torch() -> None:
     assert not loaded("models") & TRAINING
+
+
+def test_a_bundle_predicts_without_torch(colour_bundle: Path, colour_data: Path) -> None:
+    modules = loaded("predict", str(colour_bundle), str(colour_data / "test"), "--json")
+    assert "onnxruntime" in modules
+    assert not modules & TRAINING
+    assert not modules & {"rich", "pydantic", "yaml"}
+    assert len(modules) < 500
+
+
+def test_scores_data_checks_and_bundle_checks_need_no_torch(colour_bundle: Path, colour_data: Path) -> None:
+    for words in (["val", colour_bundle, colour_data], ["check-bundle", colour_bundle]):
+        assert not loaded(*map(str, words)) & TRAINING
+    assert not loaded("doctor", str(colour_data), "--only", "labels") & TRAINING
 
 
 def test_the_options_of_training_are_resolved_without_torch() -> None:

@@ -29,7 +29,7 @@ EVENTS: list[Event] = [
         "pictures_per_s": 467.0,
         "lr": 0.1,
         "train": {"loss": 1.25},
-        "val": {"loss": 0.5, "accuracy": 0.9},
+        "val": {"accuracy": 0.9, "macro_f1": 0.8, "loss": 0.5},
         "best": True,
     },
     {"event": "checkpoint", "path": "c", "epoch": 1},
@@ -54,7 +54,7 @@ def test_outside_a_terminal_every_event_is_a_plain_line(capsys: pytest.CaptureFi
         "data: flowers: folder (5 classes, train 500), because there is train/",
         "plan: 1,500 pictures, about 12 s",
         "cached features",
-        "epoch 1/2  train loss 1.2500  val loss 0.5000  val accuracy 0.9000  467 pictures/s  3.2s  best",
+        "epoch 1/2  train loss 1.2500  val accuracy 0.9000  val loss 0.5000  467 pictures/s  3.2s  best",
         "warning: few pictures (add some)",
         "stopped: no better for 3 epochs",
         "test: accuracy 0.8750",
@@ -68,7 +68,7 @@ def test_quiet_shows_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_moving_line_does_not_swallow_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     text = "\n".join(show(capsys, moving=True))
-    assert "val accuracy 0.9000  467 pictures/s  3.2s  best" in text
+    assert "val loss 0.5000  467 pictures/s  3.2s  best" in text
     assert "done in 12s" in text
 
 

@@ -121,8 +121,9 @@ def _warning_text(event: Event) -> str:
 def _epoch_text(event: Event) -> str:
     parts = [f"epoch {_of(event, 'epoch', 'epochs')}"]
     for split in ("train", "val"):
-        scores = event.get(split) or {}
-        parts += [f"{split} {name} {value:.4f}" for name, value in scores.items() if isinstance(value, float)]
+        scores = {name: v for name, v in (event.get(split) or {}).items() if isinstance(v, float)}
+        shown = scores if split == "train" else dict.fromkeys([*list(scores)[:1], *scores.keys() & {"loss"}])
+        parts += [f"{split} {name} {scores[name]:.4f}" for name in shown]
     if event.get("pictures_per_s"):
         parts.append(f"{event['pictures_per_s']:,.0f} pictures/s")
     if event.get("seconds") is not None:
