@@ -13,8 +13,8 @@ from nayan.data.readers.base import check_new
 
 TASKS = ("classify",)
 _SHARES = (("train", 0.7), ("val", 0.15), ("test", 0.15))
-_INK = 20  # px that a digit spans in its picture of 28 px, as in MNIST
-_MARGIN = 4
+_INNER = 24  # px that the 10 x 10 scan (8 x 8 and an empty border) spans, so that a digit is 20 px high
+_MARGIN = 2  # to 28 px, as in MNIST
 _LEAST = 4  # pictures of a class, so that each split has one
 
 
@@ -69,8 +69,8 @@ def enlarge(digit: NDArray[np.float64]) -> NDArray[np.uint8]:
     >>> enlarge(np.zeros((8, 8))).shape
     (28, 28)
     """
-    scan = PIL.Image.fromarray(digit.astype(np.float32) * (255 / 16))
-    large = np.asarray(scan.resize((_INK, _INK), PIL.Image.Resampling.BICUBIC))
+    scan = PIL.Image.fromarray(np.pad(digit.astype(np.float32) * (255 / 16), 1))  # strokes end smoothly
+    large = np.asarray(scan.resize((_INNER, _INNER), PIL.Image.Resampling.BICUBIC))
     return np.pad(large.round().clip(0, 255).astype(np.uint8), _MARGIN)
 
 

@@ -106,9 +106,9 @@ class CsvReader:
                 0.1, "the columns of the table are those of boxes, not of classes for whole pictures"
             )
         table, header = next(iter(headers.items()))
-        return Sniff(
-            0.1, f"{table.name} has no file and label column; its columns are {', '.join(header.names)}"
-        )
+        missing = [f"no {word}" for word, at in (("file", header.file), ("label", header.label)) if at < 0]
+        names = ", ".join(header.names)
+        return Sniff(0.1, f"{table.name} has {' and '.join(missing)} column; its columns are {names}")
 
     def splits(self, root: Path) -> tuple[str, ...]:
         """Return the splits that the tables name.
@@ -264,7 +264,7 @@ def _rows(root: Path) -> tuple[list[_Row], list[str]]:
                 )
             repeated += first is not row
     if repeated:
-        notes.append(f"left out: {counted(range(repeated), 'row')} that repeat an earlier one")
+        notes.append(f"left out: {counted(range(repeated), 'row')} like an earlier one")
     if not rows:
         raise DataError(f"{root}: the table has a header but no rows", hint="add one row for each picture")
     return list(rows.values()), notes

@@ -121,9 +121,7 @@ class FolderReader:
         check_ids(samples, root)
         notes = [*layout.notes, *class_notes(samples, layout.classes, split)]
         if skipped:
-            notes.append(
-                f"{len(skipped)} files are no pictures and were left out, the first is {min(skipped)}"
-            )
+            notes.append(f"left out: {counted(skipped, 'file')} of other kinds, such as {min(skipped)}")
         return Dataset(tuple(samples), layout.classes, root, self.name, split=split, notes=tuple(notes))
 
     def write(self, splits: Mapping[str, Dataset], root: Path, *, link: bool = False) -> None:

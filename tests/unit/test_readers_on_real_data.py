@@ -1,0 +1,61 @@
+"""The readers on the real data packs."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from drawn import classes_of
+
+from nayan.core.errors import DataError, NayanError
+from nayan.data.readers import recognise
+from nayan.data.splits import open_splits
+
+pytestmark = pytest.mark.data
+
+
+def test_flowers_are_class_folders_with_three_splits(data_packs: Path) -> None:
+    splits = open_splits(data_packs / "classify-flowers")
+    assert splits.summary == "folder (5 classes, train 500, val 100, test 125)"
+    assert splits.train.classes == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
+    assert not splits.made
+    assert splits.notes == ()
+
+
+def test_digits_are_idx_with_three_splits(data_packs: Path) -> None:
+    splits = open_splits(data_packs / "classify-digits-idx")
+    assert splits.summary == "idx (10 classes, train 6500, val 750, test 750)"
+    assert splits.test.samples[0].load().shape == (28, 28, 3)
+
+
+def test_clothing_is_a_table_and_is_divided_by_class(data_packs: Path) -> None:
+    splits = open_splits(data_packs / "search-clothing")
+    assert splits.recognition.reader.name == "csv"
+    assert splits.made
+    assert len(splits.train) + len(splits.val) + len(splits.test) == 800
+    assert set(Counter(classes_of(splits.val).values())) == set(splits.train.classes)
+
+
+def test_grocery_captions_are_a_table_with_its_own_test_split(data_packs: Path) -> None:
+    splits = open_splits(data_packs / "caption-grocery")
+    assert (len(splits.train.classes), len(splits.test)) == (81, 81)
+    assert len(splits.train) + len(splits.val) == 567
+
+
+def test_a_folder_of_loose_pictures_is_no_data_set_and_the_message_helps(data_packs: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"nothing says their classes(.|\n)*put each class into a folder of its own"
+    ):
+        recognise(data_packs / "awkward")
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        "detect-bccd", "detect-fridge-stock", "detect-plates", "detect-ppe-cctv", "detect-traffic",
+        "search-grocery",
+        "segment-camvid", "segment-human", "segment-membrane", "translate-apple-orange", "video", "weights",
+    ],
+)  # fmt: skip
+def test_data_of_other_tasks_is_not_mistaken_for_classes(data_packs: Path, pack: str) -> None:
+    with pytest.raises(NayanError):
+        recognise(data_packs / pack)
