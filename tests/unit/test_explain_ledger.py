@@ -84,6 +84,14 @@ def test_an_operation_that_is_not_understood_makes_the_field_unknown_downstream(
     assert field_text(found["second"], (3, 32, 32)) == "?"
 
 
+def test_an_upsampling_whose_taps_are_not_known_makes_the_field_unknown():
+    class Shrunk(nn.Module):
+        def forward(self, x):
+            return F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True)
+
+    assert fields(nn.Sequential(Shrunk(), nn.Conv2d(3, 3, 3)))["1"] is None
+
+
 def test_functional_poolings_between_layers_count_too():
     class Functional(nn.Module):
         def __init__(self):

@@ -147,6 +147,24 @@ def test_one_stage_may_be_chosen_and_an_unknown_one_is_refused():
         map_stages(nn.Sequential(nn.Flatten(), nn.Linear(256, 2)), torch.zeros(1, 1, 16, 16))
 
 
+def test_the_stages_that_a_network_names_itself_are_taken():
+    class Staged(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3)
+
+        def stages(self):
+            return [("early", self.one), ("late", self.two)]
+
+        def forward(self, x):
+            return self.two(self.one(x))
+
+    pixels = torch.zeros(1, 1, 16, 16)
+    assert list(map_stages(Staged(), pixels)) == ["early", "late"]
+    assert list(map_stages(Staged(), pixels, layer="late")) == ["late"]
+    assert list(map_stages(Staged(), pixels, layer="one")) == ["one"]
+
+
 def test_channels_last_maps_are_recognised():
     assert as_map(torch.zeros(1, 7, 7, 32)).shape == (1, 32, 7, 7)
     assert as_map(torch.zeros(1, 32, 7, 7)).shape == (1, 32, 7, 7)

@@ -30,7 +30,7 @@ def test_every_word_builds_a_layer_that_runs():
 
 
 def test_yaml_is_a_list_of_the_same():
-    text = "- conv: 6 5x5 pad 2\n- relu\n- gap:\n- dense: 10\n"
+    text = "# a comment\n- conv: 6 5x5 pad 2\n- relu\n- gap:\n- dense: 10\n"
     words = build_small_model("conv 6 5x5 pad 2; relu; gap; dense 10", (1, 8, 8))
     assert str(build_small_model(text, (1, 8, 8))) == str(words)
     assert parse_steps("[relu, dense 3]")[1].numbers == (3,)

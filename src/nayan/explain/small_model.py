@@ -2,7 +2,8 @@
 
     conv 6 5x5 pad 2; relu; pool 2; conv 16 5x5; relu; pool 2; flatten; dense 120; relu; dense 10
 
-Steps are separated by semicolons or line breaks. The words that are known stand in `STEPS`. In YAML the
+Steps are separated by semicolons or line breaks; lines that start with # are comments. The words that are
+known stand in `STEPS`. In YAML the
 same is a list: one text a step, or one mapping such as `conv: 6 5x5 pad 2`.
 """
 
@@ -100,6 +101,7 @@ def parse_steps(description: str) -> tuple[Step, ...]:
 
 
 def _split(description: str) -> list[str]:
+    description = re.sub(r"(?m)^\s*#.*$", "", description)  # comment lines
     if not description.lstrip().startswith(("- ", "[")):
         return [text.strip() for text in re.split(r"[;\n]", description) if text.strip()]
     try:
