@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+_CAN_SYNC_FOLDERS = os.name == "posix"
+
 
 def write_file(path: Path, data: bytes | str) -> None:
     """Write a file atomically: a reader sees the old content or the new, never a part.
@@ -80,7 +82,7 @@ def recover(path: Path) -> bool:
 
 def sync_folder(folder: Path) -> None:
     """Flush a folder's list of names to the disk, where the operating system can do that."""
-    if os.name == "posix":
+    if _CAN_SYNC_FOLDERS:
         _sync(folder)
 
 
