@@ -25,9 +25,31 @@ PROOF_PICTURES = 16  # on which the export must answer as the network does
 def deliver(trained: Trained) -> Run:
     """Write `model/`, `evaluation/` and `report.html` into the run's folder and close its log.
 
+    Of several processes the first one does it, and the others wait for it.
+
     Raises:
         ExportError: if the export does not answer as the network does.
     """
+    fabric = trained.setup.fabric
+    if fabric.is_global_zero:
+        _write(trained)
+    fabric.barrier()
+    folder, spec = trained.folder, open_bundle(trained.folder / "model").spec
+    split = "test" if "test" in spec.metrics else "val"
+    return Run(
+        folder=folder,
+        task=trained.setup.card.verb,
+        model=spec.model,
+        data=trained.setup.config.data,
+        split=split,
+        metrics=spec.metrics[split],
+        bundle=folder / "model",
+        report=folder / "report.html",
+        seconds=round(time.monotonic() - trained.started, 3),
+    )
+
+
+def _write(trained: Trained) -> None:
     folder, splits, log = trained.folder, trained.setup.splits, trained.log
     card = CARDS[trained.spec.task]
     with trained.timed("export"):
@@ -45,22 +67,10 @@ def deliver(trained: Trained) -> Run:
                 seconds = round(time.monotonic() - begun, 3)
                 log("evaluation", split=data.split, metrics=metrics, seconds=seconds)
         update_spec(bundle, bundle.spec.with_(metrics=scores))
-    split = "test" if "test" in scores else "val"
     seconds = round(time.monotonic() - trained.started, 3)
-    report = folder / "report.html"
-    log("end", seconds=seconds, bundle=str(bundle.path), report=str(report), timings=trained.timings)
+    report = str(folder / "report.html")
+    log("end", seconds=seconds, bundle=str(bundle.path), report=report, timings=trained.timings)
     write_report(folder)
-    return Run(
-        folder=folder,
-        task=card.verb,
-        model=trained.spec.model,
-        data=trained.setup.config.data,
-        split=split,
-        metrics=scores[split],
-        bundle=bundle.path,
-        report=report,
-        seconds=seconds,
-    )
 
 
 def _readable(data: Dataset, at_least: Size) -> list[Image]:

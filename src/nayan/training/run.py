@@ -126,10 +126,16 @@ def train_run(
         NayanError: data, options, weights or disk; what was trained so far is kept.
     """
     started = time.monotonic()
+    if config.epochs and config.time and origins["epochs"] == origins["time"] == "option":
+        raise ConfigError(
+            f"--epochs {config.epochs} and --time {config.time:.0f}s contradict each other",
+            hint="give one of them",
+        )
     kind = device_kind(config.device)
     fabric = make_fabric(config.device, choose_precision(config.precision, kind))
-    folder = Path(fabric.broadcast(str(resume_from or _new_folder(config))))
     main = fabric.is_global_zero
+    own = resume_from or (_new_folder(config) if main else Path())
+    folder = Path(fabric.broadcast(str(own)))  # the first process decides for all
     log = EventLog(folder / "events.jsonl", *listeners, _Status(folder)) if main else EventLog(None)
     try:
         return _train(
