@@ -156,7 +156,7 @@ def _from_timm(
     if config.fixed_input_size and size != config.input_size[1:]:
         create["img_size"] = size
     try:
-        model = timm.create_model(name, **create)
+        model: Any = timm.create_model(name, **create, **_thin_vgg(name, published_head=published_head))
     except (TypeError, AssertionError, ValueError) as error:
         wanted = {key: value for key, value in create.items() if key != "in_chans"}
         raise ConfigError(
@@ -187,7 +187,12 @@ def _config(name: str) -> Any:
         raise NotFound("model", name, weights_names()) from error
 
 
-def _adapt_vgg(model: timm.models.VGG, *, published_head: bool, dropout: float) -> None:
+def _thin_vgg(name: str, *, published_head: bool) -> dict[str, Any]:
+    """Return arguments that make VGG's hidden layers one value wide: they are dropped, so why draw them."""
+    return {"mlp_ratio": 1 / 4096} if name.startswith("vgg") and not published_head else {}
+
+
+def _adapt_vgg(model: Any, *, published_head: bool, dropout: float) -> None:
     """Drop VGG's two hidden layers (120 of 138 million parameters) unless the published head is wanted."""
     if not published_head:
         model.pre_logits = nn.Identity()
@@ -257,16 +262,24 @@ def _with_channels(conv: nn.Conv2d, channels: int) -> nn.Conv2d:
 def _probed(
     model: nn.Module, sizes: list[Size], *, channels: int, features: Run, pool: Run, published: Published
 ) -> Backbone:
-    """Return the backbone, looked at with the first size that the network accepts."""
+    """Return the backbone, looked at with the first size that the network accepts.
+
+    Raises:
+        ConfigError: if it accepts none of them.
+    """
     device = next(model.parameters()).device
-    for size in sizes:
-        probe = torch.linspace(-1, 1, channels * size[0] * size[1], device=device).reshape(1, channels, *size)
+    reason: Exception | None = None
+    for height, width in sizes:
+        probe = torch.linspace(-1, 1, channels * height * width, device=device)
+        probe = probe.reshape(1, channels, height, width)
         try:
             return _look(model, features=features, pool=pool, published=published, probe=probe)
-        except (RuntimeError, AssertionError, ValueError):
-            if size == sizes[-1]:
-                raise
-    raise AssertionError("a list of sizes to probe is not empty")
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = error
+    raise ConfigError(
+        f"{published.name} does not run on pictures of {sizes[-1][0]}x{sizes[-1][1]} px: {reason}",
+        hint="leave out --imgsz for the size that it was made for, or take another model",
+    ) from reason
 
 
 def _look(model: nn.Module, *, features: Run, pool: Run, published: Published, probe: Tensor) -> Backbone:
