@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 from PIL import ImageOps, features
+from PIL.PngImagePlugin import PngInfo
 
 from nayan.core.image import _QUIET, PICTURE_SUFFIXES, looks_like_picture, open_image, probe
 from nayan.runtime.preprocess import Preprocess
@@ -86,6 +87,14 @@ def test_a_jpeg_whose_metadata_pillow_gives_up_on_is_taken_as_it_is_stored() -> 
     profile = b"\xff\xe2\0\x0eICC_PROFILE\0"  # ends before its number
     data = plain[:2] + b"\xff\xe1\0\x08Exif\0\0" + profile + plain[2:]
     np.testing.assert_array_equal(open_image(data), open_image(plain))
+
+
+def test_an_exif_block_that_is_not_hexadecimal_does_not_stop_good_pixels() -> None:
+    texts = PngInfo()
+    texts.add_text("Raw profile type exif", "\n\nexif\n  this is no hexadecimal number")
+    data = encoded(photo(), "PNG", pnginfo=texts)
+    np.testing.assert_array_equal(open_image(data), np.asarray(photo()))
+    assert probe(data).orientation == 1
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
