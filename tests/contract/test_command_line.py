@@ -18,8 +18,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def nayan(capsys: pytest.CaptureFixture[str]) -> Run:
+def nayan(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command line in this process: (exit code, stdout, stderr)."""
+    monkeypatch.setenv("COLUMNS", "300")  # tables in one piece, however wide the tester's terminal is
 
     def run(*words: object) -> tuple[int, str, str]:
         capsys.readouterr()
