@@ -45,7 +45,10 @@ def test_what_the_reader_left_out_and_a_new_order_of_classes_are_told(tmp_path: 
     assert report.notes == ("the classes are numbered in another order now: y, z",)
     (source / "labels.txt").write_text("a\nb\nc\n")
     report = convert(source, tmp_path / "out2", "folder")
-    assert report.notes == ("all has no picture of class 'c'", "classes without a picture are gone: c")
+    assert report.notes == (
+        "the data set has no picture of class 'c'",
+        "classes without a picture are gone: c",
+    )
 
 
 def test_the_target_must_be_new_and_outside(tmp_path: Path) -> None:

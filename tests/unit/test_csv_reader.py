@@ -74,7 +74,7 @@ def test_one_table_for_each_split(tmp_path: Path) -> None:
 
 
 def test_repeated_rows_count_once_and_are_told(tmp_path: Path) -> None:
-    draw(tmp_path, {**PICTURES, "t.csv": "file,label\n1.png,a\n2.png,b\n1.png,a\n"})
+    draw(tmp_path, {**PICTURES, "t.csv": "file,label\n1.png,a\n2.png,b\nimages/../images/1.png,a\n"})
     data = READER.read(tmp_path, "all")
     assert (len(data), data.notes) == (2, ("left out: 1 row like an earlier one",))
 

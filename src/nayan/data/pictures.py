@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import unicodedata
@@ -93,16 +94,22 @@ def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     Raises:
         DataError: if the folder cannot be listed.
     """
+    with _visible(folder) as found:
+        both = [(entry.is_dir(), Path(entry.path)) for entry in found]
+    return sorted(path for is_dir, path in both if is_dir), sorted(
+        path for is_dir, path in both if not is_dir
+    )
+
+
+@contextlib.contextmanager
+def _visible(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
     try:
         with os.scandir(folder) as listing:
-            visible = [entry for entry in listing if not is_ignored(entry.name)]
-            folders = [Path(entry.path) for entry in visible if entry.is_dir()]
-            files = [Path(entry.path) for entry in visible if not entry.is_dir()]
+            yield (entry for entry in listing if not is_ignored(entry.name))
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be listed: {error.strerror}", hint="check its permissions"
         ) from error
-    return sorted(folders), sorted(files)
 
 
 def is_ignored(name: str) -> bool:
@@ -127,7 +134,11 @@ def walk(folder: Path, *, above: frozenset[tuple[int, int]] = frozenset()) -> It
 
 
 def has_picture(folder: Path) -> bool:
-    """Return whether there is a picture at any depth; stops at the first."""
+    """Return whether there is a picture at any depth; stops at the first, so large folders cost little."""
+    with _visible(folder) as found:
+        for entry in found:
+            if not entry.is_dir() and looks_like_picture(Path(entry.path)):
+                return True
     return any(looks_like_picture(file) for file in walk(folder))
 
 

@@ -110,7 +110,8 @@ def check_ids(samples: Iterable[Sample], root: Path) -> None:
 def class_notes(data: Sequence[Sample], classes: Sequence[str], split: str) -> list[str]:
     """Return sentences about classes that a split lacks and names that are easily mixed up."""
     counts = Counter(sample.target.index for sample in data if sample.target is not None)
-    notes = [f"{split} has no picture of class {name!r}" for i, name in enumerate(classes) if not counts[i]]
+    where = "the data set" if split == "all" else split
+    notes = [f"{where} has no picture of class {name!r}" for i, name in enumerate(classes) if not counts[i]]
     spellings: dict[str, list[str]] = {}
     for name in classes:
         spellings.setdefault(

@@ -251,11 +251,11 @@ def _rows(root: Path) -> tuple[list[_Row], list[str]]:
     tables, notes = _chosen(root)
     tables.sort(key=lambda item: SPLITS.index(item[2]) if item[2] in SPLITS else 0)
     base = root if root.is_dir() else root.parent
-    rows: dict[Path, _Row] = {}
+    rows: dict[str, _Row] = {}
     repeated = 0
     for table, header, split in tables:
         for row in _parse(table, header, base=base, split=split):
-            first = rows.setdefault(row.path, row)
+            first = rows.setdefault(row.id, row)
             if (first.label, first.split) != (row.label, row.split):
                 raise LabelError(
                     f"{row.place}: {row.id} is {row.label!r} ({row.split}), "
@@ -271,20 +271,23 @@ def _rows(root: Path) -> tuple[list[_Row], list[str]]:
 
 
 def _parse(table: Path, header: _Header, *, base: Path, split: str) -> Iterator[_Row]:
+    starts = (table.parent, table.parent / "images", table.parent / table.stem)
     reader = csv.reader(io.StringIO(read_text(table), newline=""), delimiter=header.separator, strict=True)
     try:
         next(reader)
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield _row(cells, header, table=table, line=reader.line_num, base=base, split=split)
+                place = f"{table}:{reader.line_num}"
+                yield _row(cells, header, place=place, starts=starts, base=base, split=split)
     except csv.Error as error:
         raise FormatError(
             f"{table}:{reader.line_num}: {error}", hint="check the quotes of this line"
         ) from error
 
 
-def _row(cells: list[str], header: _Header, *, table: Path, line: int, base: Path, split: str) -> _Row:
-    place = f"{table}:{line}"
+def _row(
+    cells: list[str], header: _Header, *, place: str, starts: tuple[Path, ...], base: Path, split: str
+) -> _Row:
     if len(cells) != len(header.names):
         raise FormatError(
             f"{place}: {len(cells)} cells, but the header has {len(header.names)} columns",
@@ -305,19 +308,19 @@ def _row(cells: list[str], header: _Header, *, table: Path, line: int, base: Pat
         if split not in ("all", named):
             raise LabelError(f"{place}: a row of {named} in the table of {split}", hint="move the row")
         split = named
-    path = _locate(file, table, place)
+    path = _locate(file, starts, place=place)
     return _Row(place, normal(Path(os.path.relpath(path, base)).as_posix()), path, label, split)
 
 
-def _locate(file: str, table: Path, place: str) -> Path:
+def _locate(file: str, starts: tuple[Path, ...], *, place: str) -> Path:
     """Return the picture that a cell names: beside the table, in images/, or in a folder of its name."""
-    folder = table.parent
     for spelling in dict.fromkeys((file, file.replace("\\", "/"))):
         for form in ("NFC", "NFD"):
             name = unicodedata.normalize(form, spelling)
-            for start in (folder, folder / "images", folder / table.stem):
-                if (start / name).is_file():
-                    return start / name
+            for start in starts:
+                path = start / name
+                if path.is_file():
+                    return path
     hint = "paths are relative to the table or to images/ beside it"
     if Path(file).is_absolute() or re.match(r"[A-Za-z]:[\\/]", file):
         hint = "the path is absolute, perhaps of another machine; write it relative to the table"
