@@ -130,7 +130,12 @@ def test_a_network_for_one_size_is_built_for_another_only_where_it_can_be() -> N
     ("backbone", "size", "reason"),
     [
         ("vgg16", 32, r"five poolings halve the picture, 2\^5 = 32"),
-        ("inception_v3", 75, r"at 74 px the layer Mixed_7a\S* \(3x3, padding 0\) would get a map of 2x2"),
+        pytest.param(
+            "inception_v3",
+            75,
+            r"at 74 px the layer Mixed_7a\S* \(3x3, padding 0\) would get a map of 2x2",
+            marks=pytest.mark.slow,  # drawing its truncated normal weights takes seconds
+        ),
         ("alexnet", 63, "at 62 px the layer features.12"),
         ("resnet18", 1, "any size runs"),
         ("vit_tiny_patch16_224", 224, "exactly 224x224"),

@@ -86,7 +86,11 @@ def _published(name: str) -> Entry | None:
     best = weights[0]
     interpolation: Interpolation = "bilinear" if best.interpolation == "bilinear" else "bicubic"
     preprocess = Preprocess(
-        best.size, crop_ratio=best.crop_ratio, mean=best.mean, std=best.std, interpolation=interpolation
+        best.size,
+        crop_ratio=min(1.0, best.crop_ratio),
+        mean=best.mean,
+        std=best.std,
+        interpolation=interpolation,
     )
     where = f"timm/{base}.{best.tag}" if best.tag else f"timm/{base}"
     return replace(entry, preprocess=preprocess, weights=f"{where} ({best.licence})")
