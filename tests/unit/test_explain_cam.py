@@ -112,6 +112,15 @@ def test_the_curves_begin_and_end_at_the_whole_pictures(net, pixels):
     assert scores.insertion[0] == pytest.approx(net(blur(pixels)).softmax(dim=1)[0, 1].item())
 
 
+def test_insertion_starts_from_a_flat_picture_where_the_network_sees_through_the_blur(net, pixels):
+    assert measure_faithfulness(net, pixels, heat=np.ones((8, 8)), label=1, steps=1).start == "blurred"
+    bright = nn.Sequential(nn.AvgPool2d(32), nn.Flatten(), nn.Linear(1, 2))  # a mean survives any blur
+    scores = measure_faithfulness(bright, pixels, heat=np.ones((8, 8)), label=1, steps=1)
+    assert scores.start == "flat"
+    flat = pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels)
+    assert scores.insertion[0] == pytest.approx(bright(flat).softmax(dim=1)[0, 1].item())
+
+
 def test_the_same_seed_gives_the_same_random_orders(net, pixels):
     first, second = (
         measure_faithfulness(net, pixels, heat=np.ones((8, 8)), label=1, steps=4, seed=3) for _ in range(2)

@@ -171,9 +171,9 @@ def _trust_panel(scores: Faithfulness, name: str) -> Panel:
     return Panel(
         "Is it faithful?",
         "If the map is right, taking the hottest pixels away first must make the probability fall faster "
-        "than a random order does (smaller area under the curve), and adding them first to a blurred picture "
-        f"must make it rise faster (larger area). {verdict} Random orders have the same coarse cells; "
-        f"the mean of {scores.num_random} is shown.",
+        "than a random order does (smaller area under the curve), and adding them first to a "
+        f"{scores.start} picture must make it rise faster (larger area). {verdict} Random orders have the "
+        f"same coarse cells; the mean of {scores.num_random} is shown.",
         svg=curves_svg(
             lines, title=f"Probability of {name}", x_label="pixels changed", y_label="probability"
         ),

@@ -8,6 +8,8 @@ What differs: deleted pixels take the picture's mean colour (the paper: zero aft
 is the data set's mean colour). The orders are compared with random maps of as many coarse cells, enlarged
 in the same way, because single random pixels are noise of another kind and would fall for the wrong
 reason. The blur grows with the picture (a twelfth of its longer side); the paper has a fixed one for 224 px.
+Where the network still recognises the blurred picture, insertion would start at its goal and say nothing;
+it then starts from the mean colour.
 """
 
 # (h, w) network input, (m, n) cells of the heat map, S steps
@@ -15,6 +17,7 @@ reason. The blur grows with the picture (a twelfth of its longer side); the pape
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -41,6 +44,7 @@ class Faithfulness:
         insertion: (S + 1,) probability when the hottest pixels come first.
         random_deletion, random_insertion: the same for random orders, on average.
         num_random: how many random orders.
+        start: what insertion starts from: "blurred", or "flat" where blurring did not hide the class.
     """
 
     fractions: NDArray[np.float64]
@@ -49,6 +53,7 @@ class Faithfulness:
     random_deletion: NDArray[np.float64]
     random_insertion: NDArray[np.float64]
     num_random: int
+    start: Literal["blurred", "flat"]
 
     @property
     def deletion_auc(self) -> float:
@@ -101,13 +106,16 @@ def measure_faithfulness(
     rng = np.random.default_rng(seed)
     heats = [heat, *(rng.random(heat.shape) for _ in range(num_random))]
     gone = pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels)
-    blurred = blur(pixels)
     with evaluating(model), torch.no_grad():
+        blurred = blur(pixels)
+        hidden, whole = logits_of(model(torch.cat([blurred, pixels]))).softmax(dim=1)[:, label].tolist()
+        start: Literal["blurred", "flat"] = "blurred" if hidden < whole / 2 else "flat"
+        empty = blurred if start == "blurred" else gone
         deletions, insertions = [], []
         for each in heats:
             ranks = pixel_ranks(each, size)
             deletions.append(_curve(model, pixels, gone, ranks, label, steps))
-            insertions.append(_curve(model, blurred, pixels, ranks, label, steps))
+            insertions.append(_curve(model, empty, pixels, ranks, label, steps))
     return Faithfulness(
         fractions=np.linspace(0, 1, steps + 1),
         deletion=deletions[0],
@@ -115,6 +123,7 @@ def measure_faithfulness(
         random_deletion=np.mean(deletions[1:], axis=0),
         random_insertion=np.mean(insertions[1:], axis=0),
         num_random=num_random,
+        start=start,
     )
 
 
