@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from pathlib import Path
@@ -14,12 +13,10 @@ from torch import nn
 from nayan.core.errors import ExportError
 from nayan.export.onnx_metadata import PRECISION_KEY, SPEC_KEY, with_metadata
 from nayan.export.torch_backend import Deployed, deployed_copy
+from nayan.parts.trace import trace_onnx
 from nayan.runtime.fsio import write_file
 from nayan.runtime.onnx_file import check_self_contained
 from nayan.runtime.spec import Spec
-
-OPSET = 17
-"""Version of the operators: every ONNX Runtime since 1.12 and every OpenVINO since 2023 knows it."""
 
 _DYNAMO_OPSET = 18  # the least that the newer exporter writes
 _TRACED_BATCH = 2  # with 1, an exporter may take the batch for a constant
@@ -46,7 +43,7 @@ def export_onnx(network: nn.Module, spec: Spec, path: Path) -> None:
     with torch.no_grad():
         names = list(deployed.named(pixels))
     try:
-        content = _trace(deployed, pixels, names)
+        content = trace_onnx(deployed, pixels, names)
     except (RuntimeError, TypeError, AttributeError, ValueError, ImportError) as first:
         # TypeError and AttributeError: a torch that no longer has this exporter.
         try:
@@ -60,32 +57,6 @@ def export_onnx(network: nn.Module, spec: Spec, path: Path) -> None:
     content = with_metadata(content, {SPEC_KEY: spec.to_json(), PRECISION_KEY: "fp32"})
     check_self_contained(content)
     write_file(path, content)
-
-
-def _trace(deployed: Deployed, pixels: torch.Tensor, names: list[str]) -> bytes:
-    """Export by tracing: about 1 s for a MobileNetV2, against 15 s with the newer exporter.
-
-    torch calls it deprecated, which is nothing that a user could act upon: when it is gone, or fails, the
-    newer one is used. See docs/adr/0004-bundle.md.
-    """
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", category=DeprecationWarning)
-        # The tracer warns of Python values that it freezes; parity is checked with other batches and pixels.
-        warnings.simplefilter("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)
-        torch.onnx.export(
-            deployed,
-            (pixels,),
-            buffer,  # type: ignore[arg-type]  # a stream is accepted by this exporter
-            dynamo=False,
-            opset_version=OPSET,
-            do_constant_folding=True,
-            input_names=["images"],
-            output_names=names,
-            dynamic_axes={name: {0: "batch"} for name in ("images", *names)},
-        )
-    return buffer.getvalue()
 
 
 def _export_dynamo(deployed: Deployed, pixels: torch.Tensor, names: list[str]) -> bytes:

@@ -1,13 +1,15 @@
 """Checkpoints: private to a run, whole or absent, and checked before they are believed.
 
     checkpoints/
-        LATEST                 name of the newest one and the SHA-256 of its facts
-        000123/                the number of steps taken
-            facts.json         position, scores, history; SHA-256 of the tensors
+        LATEST                 name of the newest one
+        000000123/             the number of steps taken
+            facts.json         position, scores, history
             state.safetensors  weights, their average, optimiser state, the best weights so far
+            SHA256SUMS         of the two, as `sha256sum -c` reads it
 
 A checkpoint is written beside its place, flushed to the disk and renamed; `LATEST` follows only then.
-There is no pickle anywhere.
+Each proves itself: nothing outside its folder is needed to know that it is whole, so it does not matter
+between which two of these steps the machine dies. There is no pickle anywhere.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from nayan.core.errors import DataError
-from nayan.runtime.fsio import new_folder, write_file
+from nayan.runtime.fsio import new_folder, recover, write_file
 
 KEEP = 2
+_FACTS, _STATE, _SUMS = "facts.json", "state.safetensors", "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,15 +55,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, step: int) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    packed = pack_tensors(tensors)
-    facts = json.dumps({"sha256": _digest(packed), "facts": checkpoint.facts}, indent=1).encode()
+    files = {_FACTS: json.dumps(checkpoint.facts, indent=1).encode(), _STATE: pack_tensors(tensors)}
+    files[_SUMS] = "".join(f"{_digest(data)}  {name}\n" for name, data in files.items()).encode()
     place = folder / f"{step:09d}"
     with new_folder(place) as temporary:
-        (temporary / "state.safetensors").write_bytes(packed)
-        (temporary / "facts.json").write_bytes(facts)
-    write_file(folder / "LATEST", f"{place.name} {_digest(facts)}\n")
-    for old in sorted(path for path in folder.iterdir() if path.name.isdigit())[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+        for name, data in files.items():
+            (temporary / name).write_bytes(data)
+    write_file(folder / "LATEST", f"{place.name}\n")
+    _tidy(folder)
     return place
 
 
@@ -74,17 +76,16 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     """
     if not folder.is_dir():
         return None
-    places = sorted((path for path in folder.iterdir() if path.name.isdigit()), reverse=True)
+    for hidden in folder.glob(".*.old"):  # the process died while one was replaced
+        recover(folder / hidden.name[1:].removesuffix(".old"))
     latest = folder / "LATEST"
-    named = latest.read_text(encoding="utf-8").split() if latest.is_file() else []
-    if len(named) == 2:
-        places.sort(key=lambda path: path.name != named[0])
+    named = latest.read_text(encoding="utf-8", errors="replace").strip() if latest.is_file() else ""
+    places = sorted(_numbered(folder), key=lambda place: (place.name == named, place.name), reverse=True)
     reasons = []
     for place in places:
         try:
-            expected = named[1] if len(named) == 2 and place.name == named[0] else None
-            return _read(place, expected)
-        except (OSError, ValueError, KeyError) as error:
+            return _read(place)
+        except (OSError, ValueError) as error:
             reasons.append(f"{place.name}: {error}")
     if places:
         raise DataError(
@@ -125,15 +126,27 @@ def unpack_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _read(place: Path, facts_sha256: str | None) -> Checkpoint:
-    text = (place / "facts.json").read_bytes()
-    if facts_sha256 is not None and _digest(text) != facts_sha256:
-        raise ValueError("facts.json was changed")
-    record = json.loads(text)
-    packed = (place / "state.safetensors").read_bytes()
-    if _digest(packed) != record["sha256"]:
-        raise ValueError("state.safetensors was changed")
-    return Checkpoint(record["facts"], parse_tensors(packed))
+def _read(place: Path) -> Checkpoint:
+    listed = (place / _SUMS).read_text(encoding="utf-8").splitlines()
+    expected = {name: digest for digest, name in (line.split("  ") for line in listed)}
+    files = {name: (place / name).read_bytes() for name in (_FACTS, _STATE)}
+    for name, data in files.items():
+        if _digest(data) != expected.get(name):
+            raise ValueError(f"{name} was changed")
+    return Checkpoint(json.loads(files[_FACTS]), parse_tensors(files[_STATE]))
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name.isdigit())
+
+
+def _tidy(folder: Path) -> None:
+    """Remove all but the newest checkpoints, and what killed processes left half written."""
+    for path in (*_numbered(folder)[:-KEEP], *folder.glob(".*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _digest(data: bytes) -> str:

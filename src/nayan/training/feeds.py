@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 
 from nayan.core.events import EventLog
 from nayan.core.registry import resolve
-from nayan.core.types import Dataset, Label
+from nayan.core.types import Dataset, Label, Target
 from nayan.data.cache import DecodedCache
 from nayan.tasks.base import Batch, Metric
 from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_bytes
@@ -101,7 +102,7 @@ class Feeds:
             seed=config.seed,
             threads=config.workers or 1,
             shuffle=augmented,
-            weights=self._balance(data) if augmented else None,
+            weights=self._balance([sample.target for sample in data.samples]) if augmented else None,
             rank=setup.fabric.global_rank if augmented else 0,
             world=setup.fabric.world_size if augmented else 1,
         )
@@ -132,15 +133,16 @@ class Feeds:
             )
             for view in range(max(1, views))
         ]
-        return extract(
+        source = extract(
             setup.stages[: stretch.first],
             sources,
             fabric=setup.fabric,
             batch=min(FEATURE_BATCH, max(8, len(data) // 8)) if views else 256,
             seed=config.seed,
             shuffle=bool(views),
-            weights=self._balance(data) if views else None,
         )
+        # of the pictures that could be read, not of all
+        return replace(source, weights=self._balance(source.truths)) if views else source
 
     def _affordable(self, stretch: Round) -> int:
         """Return how many of the wanted views fit into memory, at least one."""
@@ -167,11 +169,11 @@ class Feeds:
             )
         return self._cache
 
-    def _balance(self, data: Dataset) -> list[float] | None:
+    def _balance(self, targets: Sequence[Target]) -> list[float] | None:
         if self.setup.config.balance != "sampler":
             return None
-        labels = [sample.target.index for sample in data.samples if isinstance(sample.target, Label)]
-        weights = class_weights(labels, len(data.classes))
+        labels = [target.index for target in targets if isinstance(target, Label)]
+        weights = class_weights(labels, len(self.setup.splits.train.classes))
         return [float(weights[label]) for label in labels]
 
     def close(self) -> None:
@@ -181,11 +183,11 @@ class Feeds:
 
 
 def example_batch(feeds: Feeds, count: int) -> Batch:
-    """Return one augmented batch of at most `count` training pictures, as the first epoch has it."""
+    """Return one augmented batch of the first `count` training pictures that can be read."""
     data = feeds.setup.splits.train
     source: Any = feeds.stream(data, augmented=True)
-    items = [item for index in range(min(count, len(data))) if (item := source.prepare(index, 0)) is not None]
-    return feeds.setup.task.collate(items)
+    readable = (item for index in range(len(data)) if (item := source.prepare(index, 0)) is not None)
+    return feeds.setup.task.collate(list(itertools.islice(readable, count)))
 
 
 def _free_memory() -> int:

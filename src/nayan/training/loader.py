@@ -188,7 +188,7 @@ class StreamSource:
         """Yield the batches of an epoch from step `start` on.
 
         Raises:
-            DataError: if no picture of a batch can be read.
+            DataError: if no picture of a training batch can be read, or none at all without `shuffle`.
         """
         order = (
             epoch_order(self.seed, epoch, count=self.count, weights=self.weights)
@@ -196,28 +196,42 @@ class StreamSource:
             else np.arange(self.count)
         )
         parts = [np.array_split(part, self.world)[self.rank] for part in split_batches(order, self.batch)]
+        given = start >= len(parts)
+        for items in self._ahead(parts[start:], epoch):
+            if items:
+                given = True
+                yield self.collate(items)
+            elif self.shuffle:  # a step without pictures would be no step
+                raise _unreadable("a batch")
+        if not given:
+            raise _unreadable("the data")
+
+    def _ahead(self, parts: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[list[Item]]:
+        """Yield the items of each part that can be read, while those of the next parts are prepared."""
         with ThreadPoolExecutor(self.threads, thread_name_prefix="nayan-loader") as pool:
             waiting: deque[list[Future[Item | None]]] = deque()
             try:
-                for part in parts[start:]:
+                for part in parts:
                     waiting.append([pool.submit(self.prepare, int(index), epoch) for index in part])
                     if len(waiting) > AHEAD:
-                        yield self._collect(waiting.popleft())
+                        yield _results(waiting.popleft())
                 while waiting:
-                    yield self._collect(waiting.popleft())
+                    yield _results(waiting.popleft())
             finally:  # the loop may leave early
                 for futures in waiting:
                     for future in futures:
                         future.cancel()
 
-    def _collect(self, futures: Sequence[Future[Item | None]]) -> Batch:
-        items = [item for future in futures if (item := future.result()) is not None]
-        if not items:
-            raise DataError(
-                f"none of the {len(futures)} pictures of a batch can be read",
-                hint="run `nayan doctor DATA` for the list of broken files",
-            )
-        return self.collate(items)
+
+def _results(futures: Sequence[Future[Item | None]]) -> list[Item]:
+    return [item for future in futures if (item := future.result()) is not None]
+
+
+def _unreadable(what: str) -> DataError:
+    return DataError(
+        f"none of the pictures of {what} can be read",
+        hint="run `nayan doctor DATA` for the list of broken files",
+    )
 
 
 def class_weights(labels: Sequence[int], classes: int) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -98,7 +99,8 @@ class Progress:
     Attributes:
         round, epoch, step: the position: what is done next.
         steps_taken: over all rounds; names the checkpoints.
-        sums, seen: of the losses in the present epoch, to go on with its mean.
+        sums, counts: of each loss in the present epoch, and over how many pictures, to go on with its mean.
+        seen: pictures in the present epoch.
         history: one row an epoch.
         best: the row with the best validation score.
         waiting: epochs since then.
@@ -110,11 +112,22 @@ class Progress:
     step: int = 0
     steps_taken: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     seen: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] | None = None
     waiting: int = 0
     seconds: float = 0.0
+
+    def add_losses(self, losses: Mapping[str, float], pictures: int) -> None:
+        """Count the losses of one step; a phase that was not due has none."""
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * pictures
+            self.counts[name] = self.counts.get(name, 0) + pictures
+
+    def mean_losses(self) -> dict[str, float]:
+        """Return the mean of each loss in the present epoch."""
+        return {name: total / self.counts[name] for name, total in self.sums.items()}
 
 
 def fit(job: Job, checkpoint: Checkpoint | None = None) -> Progress:
@@ -133,7 +146,10 @@ def fit(job: Job, checkpoint: Checkpoint | None = None) -> Progress:
     if checkpoint:
         state.restore_weights(checkpoint)
     with StopSign().watching() as stop:
-        while state.progress.round < len(job.rounds) and not state.out_of_time():
+        # however short the time, something is trained: an untrained network is no result
+        while state.progress.round < len(job.rounds) and (
+            not state.progress.history or not state.out_of_time()
+        ):
             _run_round(state, stop, checkpoint)
             checkpoint = None
     state.load_best()
@@ -152,9 +168,12 @@ class _State:
         self.optimizers: dict[str, Optimizer] = {}
         self.started = time.monotonic()
         self.saved = self.started
+        self.kept = ""  # the newest checkpoint
 
     def out_of_time(self) -> bool:
-        return self.job.deadline is not None and time.monotonic() > self.job.deadline
+        """Return whether the time is up for any process; all of them must agree on the step."""
+        deadline = self.job.deadline
+        return deadline is not None and bool(_largest(self.job.fabric, time.monotonic() > deadline))
 
     def restore_weights(self, checkpoint: Checkpoint) -> None:
         self.job.network.load_state_dict(_under("model", checkpoint.tensors))
@@ -196,11 +215,12 @@ class _State:
         try:
             place = save_checkpoint(job.checkpoints, Checkpoint(facts, tensors), step=progress.steps_taken)
         except OSError as error:
+            kept = f"the last good checkpoint is kept: {self.kept}" if self.kept else "none was saved before"
             raise Stopped(
-                f"the checkpoint of step {progress.steps_taken} cannot be written: {error}",
-                hint=f"free some space, then `nayan train --resume {job.checkpoints.parent}`; "
-                "the last good checkpoint is kept",
+                f"the checkpoint of step {progress.steps_taken} cannot be written: {error}; {kept}",
+                hint=f"free some space, then `nayan train --resume {job.checkpoints.parent}`",
             ) from error
+        self.kept = str(place)
         position = {"round": progress.round, "epoch": progress.epoch, "step": progress.step}
         job.log("checkpoint", path=str(place), **position)
         return place
@@ -241,7 +261,7 @@ def _run_round(state: _State, stop: StopSign, checkpoint: Checkpoint | None) -> 
     if checkpoint and checkpoint.facts["optimizers"]:
         state.restore_optimisation(checkpoint)
     wrapped, *optimizers = job.fabric.setup(feed.module, *state.optimizers.values())
-    turns = list(zip(phases, optimizers if optimizers else [wrapped], strict=True))
+    turns = list(zip(phases, optimizers, strict=True))
     while progress.epoch < stretch.epochs:
         _run_epoch(state, stop, feed, wrapped, turns)
         over = state.out_of_time()
@@ -254,7 +274,9 @@ def _run_round(state: _State, stop: StopSign, checkpoint: Checkpoint | None) -> 
     state.load_best()
     progress.round, progress.epoch, progress.step, progress.waiting = progress.round + 1, 0, 0, 0
     state.optimizers, state.average = {}, None
-    state.save()
+    place = state.save()
+    if _stop_requested(job.fabric, stop):
+        raise _interruption(state, stop, place)
 
 
 def _run_epoch(
@@ -265,29 +287,21 @@ def _run_epoch(
     earlier = sum(before.epochs for before in job.rounds[: progress.round])
     steps, started, seen_before = feed.source.steps, time.monotonic(), progress.seen
     set_mode(job.stages, stretch.first, keep_statistics=stretch.keep_statistics)
-    lr = 0.0
     for batch in feed.source.batches(earlier + progress.epoch, progress.step):
         group = _Group.of(progress.step, steps, job.config.accumulate)
         groups = math.ceil(steps / job.config.accumulate)
         turn = progress.epoch * groups + group.number
-        lr = set_lr(
+        set_lr(
             (optimizer for _, optimizer in turns),
             schedule(turn, stretch.epochs * groups, warmup=job.config.warmup),
         )
         losses = _train_step(state, wrapped, batch, turns, group)
-        for name, value in losses.items():
-            progress.sums[name] = progress.sums.get(name, 0.0) + value * len(batch.ids)
+        progress.add_losses(losses, len(batch.ids))
         progress.seen += len(batch.ids)
         progress.step += 1
         progress.steps_taken += 1
         if group.last and _stop_requested(job.fabric, stop):
-            place = state.save()
-            run = job.checkpoints.parent if job.checkpoints else "RUN"
-            raise Interrupted(
-                stop.signal or 2,
-                f"stopped in epoch {progress.epoch + 1}; saved {place}",
-                hint=f"go on with `nayan train --resume {run}`",
-            )
+            raise _interruption(state, stop, state.save())
         if group.last and time.monotonic() - state.saved > job.config.checkpoint_every:
             state.save()
         speed = (progress.seen - seen_before) / max(1e-9, time.monotonic() - started)
@@ -299,11 +313,13 @@ def _run_epoch(
             step=progress.step,
             steps=steps,
             pictures_per_s=speed,
-            losses={name: total / progress.seen for name, total in progress.sums.items()},
+            losses=progress.mean_losses(),
         )
         if state.out_of_time():
             break
     seconds = time.monotonic() - started
+    # read back, not remembered: a run resumed after an epoch's last step takes none of its own
+    lr = max(group["lr"] for _, optimizer in turns for group in optimizer.param_groups)
     _end_epoch(state, feed, lr, seconds, (progress.seen - seen_before) / max(1e-9, seconds))
 
 
@@ -315,7 +331,7 @@ def _end_epoch(state: _State, feed: Feed, lr: float, seconds: float, speed: floa
         state.average.swap()
     try:
         scores = dict(feed.validate())
-        train = {name: total / max(1, progress.seen) for name, total in progress.sums.items()}
+        train = progress.mean_losses()
         row = {
             "round": stretch.name,
             "epoch": earlier + progress.epoch + 1,
@@ -345,7 +361,8 @@ def _end_epoch(state: _State, feed: Feed, lr: float, seconds: float, speed: floa
     )
     if job.after_epoch and job.fabric.is_global_zero:
         job.after_epoch(progress)
-    progress.epoch, progress.step, progress.sums, progress.seen = progress.epoch + 1, 0, {}, 0
+    progress.epoch, progress.step, progress.seen = progress.epoch + 1, 0, 0
+    progress.sums, progress.counts = {}, {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,13 +396,14 @@ def _train_step(
     if job.config.mixup or job.config.cutmix:
         batch = mix(batch, np.random.default_rng(seed), mixup=job.config.mixup, cutmix=job.config.cutmix)
     batch = to_device(batch, job.fabric)
+    weight = _share(job.fabric, len(batch.ids)) / group.size
     values: dict[str, float] = {}
     for phase, optimizer in turns:
         if group.number % phase.every:
             continue
-        with _only(phase, turns), job.fabric.no_backward_sync(wrapped, enabled=not group.last):  # type: ignore[arg-type]
+        with _only(phase, wrapped), job.fabric.no_backward_sync(wrapped, enabled=not group.last):  # type: ignore[arg-type]
             losses = job.task.losses(wrapped, batch, phase.name)
-            job.fabric.backward(torch.stack(list(losses.values())).sum() / group.size)
+            job.fabric.backward(torch.stack(list(losses.values())).sum() * weight)
             parts = {name: float(loss.detach()) for name, loss in losses.items()}
             _check_finite(state, parts, batch)
             values |= parts
@@ -402,14 +420,11 @@ def _train_step(
 
 
 @contextlib.contextmanager
-def _only(phase: Phase, turns: Sequence[tuple[Phase, Any]]) -> Iterator[None]:
-    """Let no other phase's parameters take gradients within the block."""
+def _only(phase: Phase, module: nn.Module) -> Iterator[None]:
+    """Let no parameters of `module` but the phase's own take gradients within the block."""
     own = {id(parameter) for parameter in phase.module.parameters()}
     others = [
-        parameter
-        for other, _ in turns
-        for parameter in other.module.parameters()
-        if parameter.requires_grad and id(parameter) not in own
+        parameter for parameter in module.parameters() if parameter.requires_grad and id(parameter) not in own
     ]
     for parameter in others:
         parameter.requires_grad_(False)
@@ -439,12 +454,36 @@ def _check_finite(state: _State, parts: Mapping[str, float], batch: Batch) -> No
 
 def _stop_requested(fabric: Fabric, stop: StopSign) -> bool:
     """Return whether any process was asked to stop; all of them must agree on the step."""
-    if fabric.world_size == 1:
-        return bool(stop)
-    flag = torch.tensor(float(stop.signal or 0), device=fabric.device)
-    largest: Any = fabric.all_reduce(flag, reduce_op="max")
-    stop.signal = int(largest) or stop.signal
+    stop.signal = int(_largest(fabric, stop.signal or 0)) or None
     return bool(stop)
+
+
+def _interruption(state: _State, stop: StopSign, place: Path | None) -> Interrupted:
+    checkpoints = state.job.checkpoints
+    return Interrupted(
+        stop.signal or signal.SIGINT,
+        f"stopped after {state.progress.steps_taken} steps; saved {place}",
+        hint=f"go on with `nayan train --resume {checkpoints.parent if checkpoints else 'RUN'}`",
+    )
+
+
+def _largest(fabric: Fabric, value: float) -> float:
+    """Return the largest of the values that the processes have."""
+    if fabric.world_size == 1:
+        return value
+    largest: Any = fabric.all_reduce(torch.tensor(float(value), device=fabric.device), reduce_op="max")
+    return float(largest)
+
+
+def _share(fabric: Fabric, pictures: int) -> float:
+    """Return how much this process's pictures count in the mean of the processes' gradients.
+
+    1 where all have as many; slices of a batch may differ by one, and by pictures that cannot be read.
+    """
+    if fabric.world_size == 1:
+        return 1.0
+    total: Any = fabric.all_reduce(torch.tensor(float(pictures), device=fabric.device), reduce_op="sum")
+    return pictures * fabric.world_size / float(total)
 
 
 def _rank(row: Mapping[str, Any], key: str) -> tuple[float, float]:

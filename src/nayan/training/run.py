@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as PillowImage
 
-from nayan.core.config import TrainConfig, make_config, write_config
-from nayan.core.errors import ConfigError, DataError, NayanError
+from nayan.core.config import TrainConfig, config_text, make_config
+from nayan.core.errors import ConfigError, DataError, NayanError, Stopped
 from nayan.core.events import Event, EventLog, Listener, read_events
 from nayan.core.registry import resolve
 from nayan.data.fingerprint import fingerprint
@@ -123,7 +123,8 @@ def train_run(
         resume_from: folder of a run whose latest checkpoint is gone on from.
 
     Raises:
-        NayanError: data, options, weights or disk; what was trained so far is kept.
+        NayanError: data, options, weights or disk; what was trained so far is kept. Before training began
+            there is nothing to keep, and the new folder is gone again.
     """
     started = time.monotonic()
     if config.epochs and config.time and origins["epochs"] == origins["time"] == "option":
@@ -144,8 +145,15 @@ def train_run(
     except Interrupted as stop:
         log("stop", reason=stop.message)
         raise
-    except NayanError as error:
-        log("failed", text=error.message)
+    except (NayanError, OSError) as error:
+        with contextlib.suppress(OSError):  # on a full disk this cannot be written either
+            log("failed", text=str(error))
+        begun = (folder / "config.yaml").exists()
+        if main and not begun:
+            _clear(folder, remove=config.out is None)
+        if isinstance(error, OSError):
+            hint = f"mend that, then go on with `nayan train --resume {folder}`" if begun else ""
+            raise Stopped(f"{folder}: {error}", hint=hint) from error
         raise
 
 
@@ -205,10 +213,10 @@ def _train(
     costs = measure(feeds)
     if config.time and not checkpoint:
         rounds = fit_epochs(rounds, costs, pictures=len(setup.splits.train), budget=config.time)
-    feeds.rounds = rounds
+    feeds.rounds = rounds = fabric.broadcast(rounds)  # what one process measured holds for all
     feeds.setup = setup = resolve_rounds(setup, rounds)
     if fabric.is_global_zero:
-        write_config(setup.config, setup.origins, folder / "config.yaml")
+        write_file(folder / "config.yaml", config_text(setup.config, setup.origins))
     log_plan(feeds, rounds, costs)
     if fabric.is_global_zero:
         _show_augmented(feeds, folder)
@@ -270,6 +278,14 @@ def _new_folder(config: TrainConfig) -> Path:
             continue
         return folder
     raise ConfigError(f"{parent} holds too many runs named {name}", hint="give a folder with --out")
+
+
+def _clear(folder: Path, *, remove: bool) -> None:
+    """Take back what a run wrote that failed before it began, so that its name can be used again."""
+    for name in ("events.jsonl", "status.json"):
+        (folder / name).unlink(missing_ok=True)
+    if remove:
+        folder.rmdir()
 
 
 def _log_start(log: EventLog, setup: Setup, data_id: str) -> None:
@@ -364,7 +380,7 @@ def _spec(setup: Setup, calibration: Mapping[str, Any], data_id: str, progress: 
                 "fingerprint": data_id,
                 "format": setup.config.format,
             },
-            "weights": setup.weights.source,
+            "weights": setup.config.weights,
             "licence": {"code": setup.entry.licence, "weights": setup.entry.weights},
             "seed": setup.config.seed,
             "epochs": len(progress.history),
