@@ -22,7 +22,7 @@ from nayan.core.errors import BundleError
 from nayan.runtime import golden as golden_module
 from nayan.runtime.backends.onnx import OnnxBackend
 from nayan.runtime.bundle import Bundle, open_bundle
-from nayan.runtime.manifest import digest_file, manifest_text
+from nayan.runtime.manifest import digest_file, manifest_text, read_manifest
 from nayan.runtime.onnx_file import check_self_contained
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +79,12 @@ def test_a_file_too_many_is_named(bundle: Path) -> None:
     (bundle / "run.py").write_text("print('hello')")
     with pytest.raises(BundleError, match=r"'run\.py' does not belong"):
         open_bundle(bundle)
+
+
+def test_a_manifest_that_vanishes_is_named(bundle: Path) -> None:
+    (bundle / "manifest.json").unlink()
+    with pytest.raises(BundleError, match=r"manifest\.json: cannot be read"):
+        read_manifest(bundle)
 
 
 def test_a_linked_file_is_refused(bundle: Path, tmp_path: Path) -> None:
