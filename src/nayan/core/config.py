@@ -145,11 +145,6 @@ def config_text(config: TrainConfig, origins: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_config(config: TrainConfig, origins: Mapping[str, str], path: Path) -> None:
-    """Write `config_text` to a file."""
-    path.write_text(config_text(config, origins), encoding="utf-8")
-
-
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
