@@ -140,10 +140,8 @@ def frozen_runner(stages: Stages, fabric: Fabric) -> Callable[[Tensor], Tensor]:
 
     def in_torch(images: Tensor) -> Tensor:
         with torch.inference_mode(), fabric.autocast():
-            features = base(fabric.to_device(images).permute(0, 2, 3, 1)).cpu()
-        return (
-            features.clone()
-        )  # outside inference mode a clone is an ordinary tensor, which autograd may save
+            features: Tensor = base(fabric.to_device(images).permute(0, 2, 3, 1)).cpu()
+        return features.clone()  # made outside inference mode, so that autograd may save it
 
     precise = fabric.device.type == "cpu" and fabric.strategy.precision.precision == "32-true"
     return _OnnxRunner(base, in_torch) if precise else in_torch

@@ -71,7 +71,8 @@ class Job:
         weight_decay, ema: resolved from the config.
         log: takes the events.
         checkpoints: folder; None saves nothing.
-        best_by: name of the validation score that decides, larger is better; ties go to the lower loss.
+        best_by: name of the validation score in [0, 1] that decides, larger is better; "" keeps the last.
+        judged_on: how many pictures it is measured on.
         deadline: `time.monotonic()` after which training ends with what it has; None = no limit.
         after_epoch: called with the progress, by the first process only.
     """
@@ -88,6 +89,7 @@ class Job:
     log: EventLog
     checkpoints: Path | None
     best_by: str = ""
+    judged_on: int = 0
     deadline: float | None = None
     after_epoch: Callable[[Progress], None] | None = None
 
@@ -102,7 +104,8 @@ class Progress:
         sums, counts: of each loss in the present epoch, and over how many pictures, to go on with its mean.
         seen: pictures in the present epoch.
         history: one row an epoch.
-        best: the row with the best validation score.
+        best: the row of the weights that are kept.
+        top: the best validation score so far.
         waiting: epochs since then.
         seconds: spent before this process.
     """
@@ -116,6 +119,7 @@ class Progress:
     seen: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] | None = None
+    top: float | None = None
     waiting: int = 0
     seconds: float = 0.0
 
@@ -226,12 +230,21 @@ class _State:
         return place
 
     def keep_if_best(self, row: dict[str, Any]) -> bool:
-        """Remember the weights (the averaged ones, where they are in use) if the row beats all before it."""
-        key, best = self.job.best_by, self.progress.best
-        if best is not None and key and not _rank(row, key) > _rank(best, key):
-            self.progress.waiting += 1
-            return False
-        self.progress.best, self.progress.waiting = row, 0
+        """Remember the weights (the averaged ones, where they are in use) unless earlier ones were better.
+
+        A score on n pictures is uncertain. Weights within one standard error of the best score so far are
+        as good as far as anyone can tell, and of those the later are kept, since the learning rate has
+        fallen further (the one-standard-error rule of Breiman et al. 1984).
+        """
+        progress, score = self.progress, row.get(f"val_{self.job.best_by}")
+        if score is not None:
+            top = progress.top
+            progress.waiting = 0 if top is None or score > top else progress.waiting + 1
+            progress.top = score if top is None else max(top, score)
+            share = min(1.0, max(0.0, progress.top))
+            if score < progress.top - math.sqrt(share * (1 - share) / max(1, self.job.judged_on)):
+                return False
+        progress.best = row
         self.best_weights = {name: t.detach().clone() for name, t in self.job.network.state_dict().items()}
         return True
 
@@ -484,10 +497,6 @@ def _share(fabric: Fabric, pictures: int) -> float:
         return 1.0
     total: Any = fabric.all_reduce(torch.tensor(float(pictures), device=fabric.device), reduce_op="sum")
     return pictures * fabric.world_size / float(total)
-
-
-def _rank(row: Mapping[str, Any], key: str) -> tuple[float, float]:
-    return float(row.get(f"val_{key}", -math.inf)), -float(row.get("val_loss", math.inf))
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

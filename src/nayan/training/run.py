@@ -234,6 +234,7 @@ def _train(
         log=log,
         checkpoints=folder / "checkpoints",
         best_by="accuracy",
+        judged_on=len(setup.splits.val),
         deadline=started + config.time if config.time else None,
         after_epoch=lambda progress: _write_results(folder, progress),
     )
