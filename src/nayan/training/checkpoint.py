@@ -80,7 +80,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         recover(folder / hidden.name[1:].removesuffix(".old"))
     latest = folder / "LATEST"
     named = latest.read_text(encoding="utf-8", errors="replace").strip() if latest.is_file() else ""
-    places = sorted(_numbered(folder), key=lambda place: (place.name == named, place.name), reverse=True)
+    places = sorted(reversed(_numbered(folder)), key=lambda place: place.name != named)
     reasons = []
     for place in places:
         try:
@@ -93,6 +93,11 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             hint="the run cannot be resumed; train again",
         )
     return None
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return where the newest checkpoint is; what has a name is whole, unless the disk changed it."""
+    return next(reversed(_numbered(folder)), None) if folder.is_dir() else None
 
 
 def pack_optimizer(optimizer: Optimizer, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -137,7 +142,7 @@ def _read(place: Path) -> Checkpoint:
 
 
 def _numbered(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.name.isdigit())
+    return sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
 
 
 def _tidy(folder: Path) -> None:

@@ -33,7 +33,13 @@ from nayan.core.errors import Stopped
 from nayan.core.events import EventLog
 from nayan.tasks.base import Batch, Phase, Task
 from nayan.training.augment import mix
-from nayan.training.checkpoint import Checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
+from nayan.training.checkpoint import (
+    Checkpoint,
+    newest_checkpoint,
+    pack_optimizer,
+    save_checkpoint,
+    unpack_optimizer,
+)
 from nayan.training.freeze import Round, Stages, apply_freeze, set_mode, stage_lr_scale
 from nayan.training.interrupt import Interrupted, StopSign
 from nayan.training.loader import Source
@@ -172,7 +178,6 @@ class _State:
         self.optimizers: dict[str, Optimizer] = {}
         self.started = time.monotonic()
         self.saved = self.started
-        self.kept = ""  # the newest checkpoint
 
     def out_of_time(self) -> bool:
         """Return whether the time is up for any process; all of them must agree on the step."""
@@ -219,12 +224,12 @@ class _State:
         try:
             place = save_checkpoint(job.checkpoints, Checkpoint(facts, tensors), step=progress.steps_taken)
         except OSError as error:
-            kept = f"the last good checkpoint is kept: {self.kept}" if self.kept else "none was saved before"
+            newest = newest_checkpoint(job.checkpoints)
+            kept = f"the last good one is kept: {newest}" if newest else "none was saved before"
             raise Stopped(
                 f"the checkpoint of step {progress.steps_taken} cannot be written: {error}; {kept}",
                 hint=f"free some space, then `nayan train --resume {job.checkpoints.parent}`",
             ) from error
-        self.kept = str(place)
         position = {"round": progress.round, "epoch": progress.epoch, "step": progress.step}
         job.log("checkpoint", path=str(place), **position)
         return place
