@@ -61,9 +61,14 @@ def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
 def test_an_error_while_filling_leaves_the_old_folder(tmp_path: Path) -> None:
     with new_folder(tmp_path / "model") as folder:
         (folder / "old").write_text("")
-    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "model") as folder:
-        (folder / "new").write_text("")
-        1 / 0  # noqa: B018
+
+    def fail_halfway() -> None:
+        with new_folder(tmp_path / "model") as folder:
+            (folder / "new").write_text("")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway()
     assert names(tmp_path) == ["model"]
     assert names(tmp_path / "model") == ["old"]
 
