@@ -95,8 +95,9 @@ class TestEveryEntry:
         with torch.no_grad():
             whole, single = network(pictures(name)).logits[:1], network(image).logits
             as_float = network(image.float().to(memory_format=torch.channels_last)).logits
-        assert torch.allclose(whole, single, atol=1e-4)
-        assert torch.allclose(as_float, single, atol=1e-4)
+        close = {"rtol": 1e-3, "atol": 1e-4 * max(1.0, single.abs().max().item())}
+        assert torch.allclose(whole, single, **close)
+        assert torch.allclose(as_float, single, **close)
 
     def test_deploy_gives_logits_and_probabilities(self, name: str, network: Classifier) -> None:
         with torch.no_grad():
@@ -137,6 +138,7 @@ class TestEveryEntry:
             assert torch.equal(other.eval()(pictures(name)).logits, network(pictures(name)).logits)
 
     def test_the_first_loss_is_that_of_guessing(self, name: str, network: Classifier) -> None:
+        network.train()  # with fresh running statistics, evaluation may see values of any size
         with torch.no_grad():
             loss = ClassificationTask(3).losses(network, batch_of(pictures(name), [0, 1]), "main")
         assert loss["cross_entropy"].item() == pytest.approx(1.0986, abs=0.25)
@@ -195,7 +197,8 @@ def test_it_learns_four_pictures_by_heart_in_fifty_steps(name: str) -> None:
     images = pictures(name, 4)
     batch = batch_of(images, [0, 1, 2, 0])
     task = ClassificationTask(3)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    step = 1e-4 if name.startswith("vgg") else 1e-3  # nothing normalises what VGG's layers give
+    optimiser = torch.optim.AdamW(network.parameters(), lr=step)
     for _ in range(50):
         loss = task.losses(network, batch, "main")["cross_entropy"]
         optimiser.zero_grad()
@@ -219,6 +222,7 @@ FAMILIES = {
     "edgenext_xx_small": 64,
     "hrnet_w18_small": 64,
     "xcit_nano_12_p16_224": 64,
+    "crossvit_tiny_240": 240,  # gives several maps, which only its own pooling can join
 }
 
 

@@ -7,6 +7,7 @@ Architectures come from timm, and from torchvision where timm has none (AlexNet,
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -287,6 +288,10 @@ def _look(model: nn.Module, *, features: Run, pool: Run, published: Published, p
     was_training = model.training
     model.eval()
     stages, used, last = find_stages(model, features, probe)
+    if not isinstance(last, Tensor):  # several maps, which only the network's own pooling can join
+        joined = functools.partial(_joined, features, pool)
+        stages, used, last = find_stages(model, joined, probe)
+        pool = _as_it_is
     with torch.no_grad():
         pooled = pool(model, last)
     model.train(was_training)
@@ -301,6 +306,14 @@ def _look(model: nn.Module, *, features: Run, pool: Run, published: Published, p
         stride=stride,
         published=published,
     )
+
+
+def _joined(features: Run, pool: Run, model: nn.Module, images: Tensor) -> Tensor:
+    return pool(model, features(model, images))
+
+
+def _as_it_is(model: nn.Module, vector: Tensor) -> Tensor:  # noqa: ARG001
+    return vector
 
 
 def _map_facts(model: nn.Module, probe: Tensor, last: Tensor) -> tuple[int, int]:

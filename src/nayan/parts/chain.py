@@ -62,7 +62,7 @@ class Shared(nn.Module):
         return self._run(self._model[0], x)
 
 
-def find_stages(model: nn.Module, run: Run, probe: Tensor) -> tuple[Stages, list[str], Tensor]:
+def find_stages(model: nn.Module, run: Run, probe: Tensor) -> tuple[Stages, list[str], Any]:
     """Return the stages of `run(model, ·)`, the direct children that it uses, and its output for `probe`.
 
     Args:
@@ -76,14 +76,14 @@ def find_stages(model: nn.Module, run: Run, probe: Tensor) -> tuple[Stages, list
     """
     with torch.no_grad():
         steps, used, output = _watch(model, run, probe)
-        if _is_chain(steps, probe, output):
+        if isinstance(output, Tensor) and _is_chain(steps, probe, output):
             stages = _group(steps)
             if probe.is_meta or _same_numbers(stages, probe, output):
                 return stages, used, output
     return [("backbone", Shared(model, run, children_names=used, own_parameters=True))], used, output
 
 
-def _watch(model: nn.Module, run: Run, probe: Tensor) -> tuple[list[Step], list[str], Tensor]:
+def _watch(model: nn.Module, run: Run, probe: Tensor) -> tuple[list[Step], list[str], Any]:
     """Return the calls of the candidate steps in order, the direct children in use, and the output."""
     steps: list[Step] = []
     used: dict[str, None] = {}

@@ -17,7 +17,8 @@ class Normalise(nn.Module):
     It stands inside the network so that an exported graph takes pixels, and so that moving a batch to
     a device moves one byte a value instead of four.
 
-    >>> Normalise((0.5,), (0.5,))(torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2)).flatten()
+    >>> black_and_white = torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2)
+    >>> Normalise((0.5,), (0.5,))(black_and_white).flatten().round()
     tensor([-1.,  1.])
 
     Args:
