@@ -7,9 +7,17 @@ import pytest
 import torch
 
 from nayan.core.types import Label
-from nayan.runtime.preprocess import Placement
+from nayan.runtime.preprocess import Placement, resize
 from nayan.tasks.base import Batch
-from nayan.training.augment import POLICIES, Augment, choose_policy, mix, random_box
+from nayan.training.augment import (
+    POLICIES,
+    Augment,
+    choose_policy,
+    crop_and_resize,
+    mirror,
+    mix,
+    random_box,
+)
 
 
 def picture(height: int = 20, width: int = 30) -> np.ndarray:
@@ -54,6 +62,20 @@ def test_a_mirror_image_is_drawn_half_of_the_time() -> None:
         for seed in range(100)
     ]
     assert 35 < sum(flipped) < 65
+
+
+def test_a_resized_crop_is_that_of_prediction_to_within_a_rounding() -> None:
+    image = picture(90, 120)
+    image.flags.writeable = False  # as the cache gives it
+    for box, size in (((10, 5, 110, 85), (32, 48)), ((50, 40, 70, 60), (48, 32))):  # smaller and larger
+        found = crop_and_resize(image, box, size=size).astype(int)
+        assert np.abs(found - resize(image, size, box=box)).max() <= 1
+    assert crop_and_resize(image, (119.8, 89.9, 120, 90), size=(4, 4)).shape == (4, 4, 3)  # never empty
+
+
+def test_a_mirror_image_mirrored_is_the_picture() -> None:
+    assert (mirror(picture()) == picture()[:, ::-1]).all()
+    assert (mirror(mirror(picture())) == picture()).all()
 
 
 def test_colours_change_within_their_bounds_and_erasing_makes_a_gray_box() -> None:

@@ -24,6 +24,7 @@ from nayan.training.augment import Augment
 from nayan.training.order import epoch_order, sample_rng, split_batches
 
 AHEAD = 3  # batches prepared beyond the one in use
+CHUNK = 8  # pictures that a thread prepares in one go
 
 
 class Source(Protocol):
@@ -209,10 +210,11 @@ class StreamSource:
     def _ahead(self, parts: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[list[Item]]:
         """Yield the items of each part that can be read, while those of the next parts are prepared."""
         with ThreadPoolExecutor(self.threads, thread_name_prefix="nayan-loader") as pool:
-            waiting: deque[list[Future[Item | None]]] = deque()
+            waiting: deque[list[Future[list[Item]]]] = deque()
             try:
                 for part in parts:
-                    waiting.append([pool.submit(self.prepare, int(index), epoch) for index in part])
+                    chunks = np.array_split(part, max(1, -(-len(part) // CHUNK)))
+                    waiting.append([pool.submit(self._several, chunk, epoch) for chunk in chunks])
                     if len(waiting) > AHEAD:
                         yield _results(waiting.popleft())
                 while waiting:
@@ -222,9 +224,14 @@ class StreamSource:
                     for future in futures:
                         future.cancel()
 
+    def _several(self, indices: NDArray[np.int64], epoch: int) -> list[Item]:
+        """Return the items that can be read; several at once, since handing over costs as much as a crop."""
+        prepared = (self.prepare(index, epoch) for index in indices.tolist())
+        return [item for item in prepared if item is not None]
 
-def _results(futures: Sequence[Future[Item | None]]) -> list[Item]:
-    return [item for future in futures if (item := future.result()) is not None]
+
+def _results(futures: Sequence[Future[list[Item]]]) -> list[Item]:
+    return [item for future in futures for item in future.result()]
 
 
 def _unreadable(what: str) -> DataError:
