@@ -68,8 +68,9 @@ def test_a_resized_crop_is_that_of_prediction_to_within_a_rounding() -> None:
     image = picture(90, 120)
     image.flags.writeable = False  # as the cache gives it
     for box, size in (((10, 5, 110, 85), (32, 48)), ((50, 40, 70, 60), (48, 32))):  # smaller and larger
+        cut = np.ascontiguousarray(image[box[1] : box[3], box[0] : box[2]])
         found = crop_and_resize(image, box, size=size).astype(int)
-        assert np.abs(found - resize(image, size, box=box)).max() <= 1
+        assert np.abs(found - resize(cut, size)).max() <= 1
     assert crop_and_resize(image, (119.8, 89.9, 120, 90), size=(4, 4)).shape == (4, 4, 3)  # never empty
 
 
