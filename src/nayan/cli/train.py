@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -181,6 +182,8 @@ def train(
             run = api.resume(source.resume, on_event=progress, **options)
         else:
             run = api.train(data, config=source.config, on_event=progress, **options)
+    if int(os.environ.get("RANK", "0")):  # of several processes (torchrun) the first one speaks
+        return Output("")
     return common.output(run_document(run), run_text(run))
 
 
