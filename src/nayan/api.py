@@ -43,7 +43,7 @@ Place = str | Path
 _SMALL = Preprocess((28, 28), "stretch", mean=(0.0,) * 3, std=(1.0,) * 3)
 """What a network described in words takes, unless it is told otherwise."""
 
-_DEMO: dict[str, dict[str, Any]] = {"classification": {"model": "lenet", "weights": "none", "epochs": 12}}
+_DEMO: dict[str, dict[str, Any]] = {"classification": {"model": "lenet", "weights": "none", "epochs": 40}}
 """How the demo trains: well within three minutes on two cores."""
 
 _TRAINING_PACKAGES = {"torch", "torchvision", "timm", "lightning_fabric", "matplotlib", "jinja2", "onnx"}

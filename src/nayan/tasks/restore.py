@@ -91,7 +91,10 @@ def build_named(
         mean=entry.preprocess.mean[:channels],
         std=entry.preprocess.std[:channels],
     )
-    args = {"channels": channels, "size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
+    args: dict[str, Any] = {"channels": channels, "size": preprocess.size}
+    args |= {"mean": preprocess.mean, "std": preprocess.std}
+    if "backbone" in entry.args:
+        args["head"] = "pool" if classes else "paper"
     names = [str(index) for index in range(classes or (10 if entry.gray else 1000))]
     network = _build(card, entry, names, args)
     load_weights(network, weights if weights in ("imagenet", "none") else Path(weights), entry)

@@ -163,7 +163,7 @@ def crop_and_resize(image: Image, box: tuple[float, float, float, float], *, siz
     """Resize the part `box` (x1, y1, x2, y2; rounded to whole pixels) of a picture to `size`, antialiased.
 
     What `nayan.runtime.preprocess.resize` gives of the part cut out, to within one level of 255, in a third
-    of the time: torch works on interleaved 8-bit pixels as they are, Pillow on a copy with four bytes a pixel.
+    of the time: torch works on interleaved 8-bit pixels as they are, Pillow on a copy of four bytes each.
 
     >>> crop_and_resize(np.zeros((40, 80, 3), np.uint8), (10.2, 0, 50, 40), size=(20, 20)).shape
     (20, 20, 3)

@@ -11,6 +11,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from nayan.core.errors import ConfigError
+from nayan.core.types import Size
+
+SMALL_PICTURE = 64  # px, the longer side
 
 _FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -86,6 +89,15 @@ def make_fabric(device: str, precision: str, *, phases: int = 1) -> Fabric:
         strategy=DDPStrategy(find_unused_parameters=phases > 1) if processes > 1 else "auto",
         precision=_FABRIC_PRECISION[precision],  # type: ignore[arg-type]
     )
-    torch.set_num_threads(max(1, cores() // local))
     fabric.launch()
     return fabric
+
+
+def set_threads(size: Size) -> None:
+    """Let torch use every core of this process, or one where pictures are small.
+
+    On small tensors the threads of one operation wait for each other longer than they work, and take the
+    core that decodes and augments the next pictures.
+    """
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(1 if max(size) <= SMALL_PICTURE else max(1, cores() // local))

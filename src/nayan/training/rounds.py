@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from nayan.core.config import TrainConfig
 from nayan.training.freeze import Round, parse_freeze
 
-SCRATCH_PICTURES = 130_000  # pictures that a small network sees when it starts from nothing
-TUNE_PICTURES = 4_000  # pictures that a pretrained network sees while it is fine-tuned, at the least
+SCRATCH_PICTURES = 130_000  # pictures that a network sees that starts from nothing
+TUNE_PICTURES = 5_000  # pictures that a pretrained network sees while it is fine-tuned
 HEAD_EPOCHS = 40  # of a head on cached features; each takes milliseconds
-VIEWS = 1  # cached views a picture: the plain one; more cost as much again and helped no more in our trials
+TOP_VIEWS = 4  # cached views a picture where more than the head learns: one plain, the others augmented
+FEW_PICTURES = 2_000  # below, only the top of a pretrained network is fine-tuned
+TOP_SHARE = 0.75  # of a network's parameters; they lie late, while most of the work is done early
 
 LR = {
     "adamw": {"scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
@@ -19,50 +21,57 @@ LR = {
 
 
 def plan_rounds(
-    config: TrainConfig, stages: Sequence[str], *, pretrained: bool, pictures: int
+    config: TrainConfig, stages: Sequence[tuple[str, int]], *, pretrained: bool, pictures: int
 ) -> tuple[Round, ...]:
     """Return the rounds of a run.
 
     From scratch everything learns in one round. With pretrained weights and `freeze = auto` the head learns
     first, on cached features, so that its random start cannot harm what is below (Kumar et al. 2022,
-    arXiv:2202.10054); then the whole network is fine-tuned, each stage slower than the one after it.
+    arXiv:2202.10054). Then what holds most of the parameters is unfrozen, each stage slower than the one
+    after it; with enough pictures, everything.
 
     Args:
         config: epochs, lr, freeze, views and cache count.
-        stages: names, the head last.
+        stages: (name, parameters) each, the head last.
         pretrained: whether the weights come from elsewhere.
         pictures: in the training set.
     """
     rates = LR[config.optimizer]
     head = len(stages) - 1
-    first = parse_freeze(config.freeze, stages, pretrained=pretrained)
-    cached = config.cache != "off"
-    views = (config.views or VIEWS) if cached else 0
-    if first is None:
-        return (
-            Round("head", head, HEAD_EPOCHS, rates["head"], views=1 if cached else 0, keep_statistics=True),
-            Round(
-                "fine-tune",
-                0,
-                config.epochs or max(5, -(-TUNE_PICTURES // pictures)),
-                config.lr or rates["tune"],
-                keep_statistics=True,
-            ),
-        )
+    first = parse_freeze(config.freeze, [name for name, _ in stages], pretrained=pretrained)
     if not pretrained:
         epochs = config.epochs or min(60, max(10, -(-SCRATCH_PICTURES // pictures)))
-        return (Round("train", first, epochs, config.lr or rates["scratch"]),)
-    if first == head:
-        epochs = config.epochs or HEAD_EPOCHS
-        return (Round("head", head, epochs, config.lr or rates["head"], views=views, keep_statistics=True),)
-    epochs = config.epochs or max(5, -(-TUNE_PICTURES // pictures))
-    return (
+        return (Round("train", first or 0, epochs, config.lr or rates["scratch"]),)
+    cached = config.cache != "off"
+    rounds = []
+    if first is None:
+        rounds.append(Round("head", head, HEAD_EPOCHS, rates["head"], int(cached), keep_statistics=True))
+        first = top_stage(stages) if pictures < FEW_PICTURES else 0
+    only_head = first == head
+    views = config.views or (1 if only_head else TOP_VIEWS)
+    rounds.append(
         Round(
-            "fine-tune",
+            "head" if only_head else "fine-tune",
             first,
-            epochs,
-            config.lr or rates["tune"],
-            views=views if first else 0,
+            config.epochs or (HEAD_EPOCHS if only_head else max(5, -(-TUNE_PICTURES // pictures))),
+            config.lr or rates["head" if only_head else "tune"],
+            views if cached and first else 0,
             keep_statistics=True,
-        ),
+        )
     )
+    return tuple(rounds)
+
+
+def top_stage(stages: Sequence[tuple[str, int]]) -> int:
+    """Return the first of the last stages that together hold `TOP_SHARE` of all parameters.
+
+    >>> top_stage([("stem", 5), ("body", 25), ("neck", 60), ("head", 10)])
+    2
+    """
+    total = sum(parameters for _, parameters in stages)
+    held = 0
+    for index in reversed(range(len(stages))):
+        held += stages[index][1]
+        if held >= TOP_SHARE * total:
+            return index
+    return 0

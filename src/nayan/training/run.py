@@ -205,9 +205,9 @@ def _train(
         _check_same_data(folder, data_id)
     _log_start(log, setup, data_id)
     feeds = Feeds(setup, (), log, folder)
-    names = [name for name, _ in setup.stages]
+    stages = [(name, sum(p.numel() for p in stage.parameters())) for name, stage in setup.stages]
     pretrained = setup.config.weights != "none"
-    rounds = plan_rounds(setup.config, names, pretrained=pretrained, pictures=len(setup.splits.train))
+    rounds = plan_rounds(setup.config, stages, pretrained=pretrained, pictures=len(setup.splits.train))
     if checkpoint:
         rounds = _stored_rounds(checkpoint, config.epochs)
     costs = measure(feeds)

@@ -18,7 +18,13 @@ from nayan.core.image import probe
 from nayan.core.registry import Catalog, resolve
 from nayan.core.types import Dataset, Label, Size
 from nayan.data.splits import Splits, open_splits
-from nayan.parts.weights import WeightsReport, load_weights
+from nayan.parts.weights import (
+    WeightsReport,
+    load_weights,
+    read_metadata,
+    stated_build_args,
+    stated_normalisation,
+)
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS, by_verb
 from nayan.tasks.base import Task
@@ -26,7 +32,7 @@ from nayan.tasks.cards import Entry, TaskCard
 from nayan.training.augment import Augment, choose_policy
 from nayan.training.freeze import Stages, parse_freeze
 from nayan.training.loader import class_weights
-from nayan.training.machine import choose_precision, cores, device_kind
+from nayan.training.machine import SMALL_PICTURE, choose_precision, cores, device_kind, set_threads
 
 LOOKED_AT = 64  # pictures whose size and colours are looked at before training
 
@@ -113,12 +119,15 @@ def set_up(
     choose("workers", cores(), "one a core")
     task_type: type[Task] = resolve(card.task)
     task = task_type(**_task_options(choose.config, splits))
+    set_threads(preprocess.size)
     torch.manual_seed(config.seed)
-    args = _model_args(choose.config, entry, preprocess)
-    network: Any = task.build(entry, splits.train.classes, **args)
     source = choose.config.weights or "none"
-    source = source if fetch_weights else "none"
-    report = load_weights(network, source if source in ("imagenet", "none") else Path(source), entry)
+    file = None if source in ("imagenet", "none") else Path(source)
+    if file:
+        preprocess = _as_stated(preprocess, file)
+    args = _model_args(choose.config, entry, preprocess, file)
+    network: Any = task.build(entry, splits.train.classes, **args)
+    report = load_weights(network, (file or source) if fetch_weights else "none", entry)
     log("note", text=report.summary)
     network = network.to(fabric.device).to(memory_format=torch.channels_last)
     stages = network.stages()
@@ -252,11 +261,11 @@ def _preprocess(entry: Entry, config: TrainConfig, *, gray: bool) -> Preprocess:
 
 
 def _batch(config: TrainConfig, preprocess: Preprocess, pictures: int) -> int:
-    """Return the batch: larger for small pictures, and small enough for 16 steps an epoch."""
+    """Return the batch: larger for small pictures, which small networks take in, and for more of them."""
     if config.batch != "auto":
         return config.batch
-    most = 64 if max(preprocess.size) <= 64 else 32
-    return int(min(most, max(8, 2 ** int(np.log2(max(1, pictures // 16))))))
+    most, steps = (64, 32) if max(preprocess.size) <= SMALL_PICTURE else (32, 16)
+    return int(min(most, max(8, 2 ** int(np.log2(max(1, pictures // steps))))))
 
 
 def _task_options(config: TrainConfig, splits: Splits) -> dict[str, Any]:
@@ -267,9 +276,20 @@ def _task_options(config: TrainConfig, splits: Splits) -> dict[str, Any]:
     return {"label_smoothing": config.label_smoothing, "class_weights": weights}
 
 
-def _model_args(config: TrainConfig, entry: Entry, preprocess: Preprocess) -> dict[str, Any]:
+def _as_stated(preprocess: Preprocess, file: Path) -> Preprocess:
+    """Return the preprocessing with the mean and std that a weights file states, where it does."""
+    stated = stated_normalisation(read_metadata(file))
+    if stated is None or len(stated[0]) != preprocess.channels:
+        return preprocess
+    return replace(preprocess, mean=stated[0], std=stated[1])
+
+
+def _model_args(
+    config: TrainConfig, entry: Entry, preprocess: Preprocess, file: Path | None
+) -> dict[str, Any]:
     return {
         **entry.args,
+        **(stated_build_args(file) if file and "backbone" in entry.args else {}),
         "channels": preprocess.channels,
         "size": preprocess.size,
         "mean": preprocess.mean,
