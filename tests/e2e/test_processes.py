@@ -66,24 +66,12 @@ def test_two_processes_learn_what_one_learns_with_twice_the_batch(tmp_path: Path
     for file in (data / "train" / "bar" / "3.png", data / "train" / "dot" / "5.png"):
         file.write_bytes(b"broken")
     options = {"optimizer": "sgd", "lr": 0.05, "label_smoothing": 0.1}
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    together = [
-        "train",
-        data,
-        "--out",
-        tmp_path / "two",
-        "--batch",
-        8,
-        "--epochs",
-        2,
-        "--json",
-        *WORDS,
-        *words,
-    ]
+    words = ["train", data, "--out", tmp_path / "two", "--batch", 8, "--epochs", 2, "--json", *WORDS]
+    words += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-            *("-m", "nayan", *map(str, together + WORDS + words)),
+            *("-m", "nayan", *map(str, words)),
         ],
         capture_output=True,
         text=True,

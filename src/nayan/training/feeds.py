@@ -54,7 +54,7 @@ class Feeds:
             source = self.stream(setup.splits.train, augmented=True)
             return Feed(setup.network, source, partial(self.validate, setup.network, self.validation()))
         tail = Tail(setup.stages[stretch.first :])
-        views = self._affordable(stretch)
+        views = stretch.views
         self.log(
             "note",
             text=f"round {stretch.name}: what the {stretch.first} frozen stages give is computed once "
@@ -144,8 +144,13 @@ class Feeds:
         # of the pictures that could be read, not of all
         return replace(source, weights=self._balance(source.truths)) if views else source
 
-    def _affordable(self, stretch: Round) -> int:
-        """Return how many of the wanted views fit into memory, at least one."""
+    def affordable(self, stretch: Round) -> Round:
+        """Return the round with no more views than fit into memory, at least one.
+
+        To be asked before training and not again: a resumed run may find another amount of free memory.
+        """
+        if not stretch.views:
+            return stretch
         setup = self.setup
         size, channels = setup.preprocess.size, setup.preprocess.channels
         pixels = torch.zeros(1, channels, *size, dtype=torch.uint8)
@@ -153,7 +158,7 @@ class Feeds:
         views = max(1, min(stretch.views, int(_free_memory() * RAM_SHARE) // max(1, one)))
         if views < stretch.views:
             self.log("note", text=f"memory for {views} of {stretch.views} views a picture")
-        return views
+        return replace(stretch, views=views)
 
     def _decoded(self, data: Dataset) -> DecodedCache | None:
         """Return the cache of decoded training pictures; "off" and validation have none."""

@@ -208,8 +208,11 @@ def _train(
     stages = [(name, sum(p.numel() for p in stage.parameters())) for name, stage in setup.stages]
     pretrained = setup.config.weights != "none"
     rounds = plan_rounds(setup.config, stages, pretrained=pretrained, pictures=len(setup.splits.train))
-    if checkpoint:
-        rounds = _stored_rounds(checkpoint, config.epochs)
+    rounds = (
+        _stored_rounds(checkpoint, config.epochs)
+        if checkpoint
+        else tuple(feeds.affordable(stretch) for stretch in rounds)
+    )
     costs = measure(feeds)
     if config.time and not checkpoint:
         rounds = fit_epochs(rounds, costs, pictures=len(setup.splits.train), budget=config.time)
