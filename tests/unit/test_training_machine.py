@@ -91,7 +91,7 @@ def plan(*, pretrained: bool, pictures: int = 100, **options: object) -> tuple[R
 
 def test_from_scratch_everything_learns_at_once_and_statistics_move() -> None:
     (only,) = plan(pretrained=False)
-    assert (only.first, only.views, only.keep_statistics) == (0, 0, False)
+    assert (only.first, only.views, only.keep_statistics, only.stage_decay) == (0, 0, False, 1.0)
     assert plan(pretrained=False, epochs=3, lr=0.5)[0] == Round("train", 0, 3, 0.5)
     assert plan(pretrained=False, pictures=10)[0].epochs > plan(pretrained=False, pictures=10**7)[0].epochs
 
@@ -102,7 +102,9 @@ def test_from_pretrained_weights_the_head_learns_first_and_then_more() -> None:
     assert tune.first < head.first
     assert (tune.epochs, tune.lr) == (7, 0.5)
     assert plan(pretrained=True, pictures=10**6)[-1].first == 0
-    assert all(stretch.keep_statistics for stretch in (head, tune))
+    assert head.keep_statistics
+    assert tune.keep_statistics
+    assert tune.stage_decay < 1
 
 
 def test_freezing_decides_what_is_cached_and_the_cache_can_be_off() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from nayan.training.freeze import STAGE_DECAY, stage_lr_scale
+from nayan.training.freeze import stage_lr_scale
 from nayan.training.optimise import Average, build_optimizer, schedule, set_lr
 
 
@@ -52,12 +52,12 @@ def test_biases_and_normalisation_are_not_decayed(kind: str) -> None:
 def test_each_stage_learns_slower_than_the_next_and_frozen_ones_not_at_all() -> None:
     model = network()
     model[0][0].requires_grad_(False)
-    scale = stage_lr_scale(stages(model))
+    scale = stage_lr_scale(stages(model), 0.7)
     optimizer = build_optimizer("adamw", model, lr=2.0, weight_decay=0.1, lr_scale=scale)
     rate = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     assert rate[id(model[3].weight)] == 2.0
-    assert rate[id(model[2].weight)] == pytest.approx(2.0 * STAGE_DECAY)
-    assert rate[id(model[0][1].weight)] == pytest.approx(2.0 * STAGE_DECAY**3)
+    assert rate[id(model[2].weight)] == pytest.approx(2.0 * 0.7)
+    assert rate[id(model[0][1].weight)] == pytest.approx(2.0 * 0.7**3)
     assert id(model[0][0].weight) not in rate
     assert set_lr([optimizer], 0.5) == 1.0
     assert set_lr([optimizer], 0.25) == 0.5  # of the initial rate, not of the present one
