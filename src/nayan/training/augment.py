@@ -225,6 +225,6 @@ def _paste(images: Tensor, partner: Tensor, rng: Rng, keep: float) -> tuple[Tens
 
 
 def _border_colour(image: Image) -> list[int]:
-    """Return the median colour of the picture's edge: what an affine transform fills in."""
+    """Return the mean colour of the picture's edge: what an affine transform fills in."""
     edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    return [int(v) for v in np.median(edge, axis=0)]
+    return [int(v) for v in edge.mean(axis=0)]

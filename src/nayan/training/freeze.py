@@ -13,8 +13,6 @@ from nayan.core.errors import ConfigError
 Stages = Sequence[tuple[str, nn.Module]]
 """Named steps from input to output whose chain is a network; the head is the last."""
 
-STAGE_DECAY = 0.7  # each stage further from the head learns at this share of the next one's rate
-
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -28,6 +26,7 @@ class Round:
         views: augmented views a picture whose frozen features are computed once and kept; 0 = no cache,
             every epoch augments anew.
         keep_statistics: BatchNorm keeps the running statistics it came with.
+        stage_decay: each stage further from the head learns at this share of the next one's rate.
     """
 
     name: str
@@ -36,6 +35,7 @@ class Round:
     lr: float
     views: int = 0
     keep_statistics: bool = False
+    stage_decay: float = 1.0
 
 
 class Tail(nn.Module):
@@ -82,12 +82,12 @@ def parse_freeze(value: str, stages: Sequence[str], *, pretrained: bool) -> int 
     )
 
 
-def stage_lr_scale(stages: Stages) -> Mapping[int, float]:
-    """Return {id(parameter): factor}: 1 for the head, `STAGE_DECAY` less for each stage before it."""
+def stage_lr_scale(stages: Stages, decay: float) -> Mapping[int, float]:
+    """Return {id(parameter): factor}: 1 for the head, `decay` of the next one's for each stage before."""
     scale: dict[int, float] = {}
     for depth, (_, module) in enumerate(reversed(stages)):
         for parameter in module.parameters():
-            scale.setdefault(id(parameter), STAGE_DECAY**depth)
+            scale.setdefault(id(parameter), decay**depth)
     return scale
 
 

@@ -264,7 +264,7 @@ def _run_round(state: _State, stop: StopSign, checkpoint: Checkpoint | None) -> 
     apply_freeze(job.stages, stretch.first)
     feed = job.open_round(progress.round)
     phases = job.task.phases(feed.module)
-    scale = stage_lr_scale(job.stages)
+    scale = stage_lr_scale(job.stages, stretch.stage_decay)
     state.optimizers = {
         phase.name: build_optimizer(
             job.config.optimizer,

@@ -14,6 +14,8 @@ TOP_VIEWS = 4  # cached views a picture where more than the head learns: one pla
 FEW_PICTURES = 2_000  # below, only the top of a pretrained network is fine-tuned
 TOP_SHARE = 0.75  # of a network's parameters; they lie late, while most of the work is done early
 
+STAGE_DECAY = 0.7
+
 LR = {
     "adamw": {"scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
     "sgd": {"scratch": 0.05, "head": 0.1, "tune": 0.02},
@@ -57,6 +59,7 @@ def plan_rounds(
             config.lr or rates["head" if only_head else "tune"],
             views if cached and first else 0,
             keep_statistics=True,
+            stage_decay=STAGE_DECAY,
         )
     )
     return tuple(rounds)
@@ -65,7 +68,7 @@ def plan_rounds(
 def top_stage(stages: Sequence[tuple[str, int]]) -> int:
     """Return the first of the last stages that together hold `TOP_SHARE` of all parameters.
 
-    >>> top_stage([("stem", 5), ("body", 25), ("neck", 60), ("head", 10)])
+    >>> top_stage([("stem", 5), ("body", 15), ("neck", 70), ("head", 10)])
     2
     """
     total = sum(parameters for _, parameters in stages)
