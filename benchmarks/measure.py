@@ -78,13 +78,13 @@ class Claim:
         return f"{self.name}: {self.measured:.3g} {self.unit} (target {bound} {self.target:g}, {word})"
 
 
-def in_turn(ways: Mapping[str, Callable[[], Cost]], *, rounds: int) -> dict[str, Cost]:
-    """Return the median cost of each way, measured A B A B ... after one round that does not count."""
+def in_turn(ways: Mapping[str, Callable[[], Cost]], *, rounds: int, warm: bool = True) -> dict[str, Cost]:
+    """Return the median cost of each way, measured A B A B ...; with `warm` a first round does not count."""
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
-    for _ in range(rounds + 1):
+    for _ in range(rounds + warm):
         for name, way in ways.items():
             costs[name].append(way())
-    return {name: median(values[1:]) for name, values in costs.items()}
+    return {name: median(values[int(warm) :]) for name, values in costs.items()}
 
 
 def median(costs: Sequence[Cost]) -> Cost:
