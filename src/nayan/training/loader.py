@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -112,21 +113,25 @@ class PrepareAugmented:
             return None
         rng = sample_rng(self.seed, epoch, index=index)
         image = self.augment(image, rng, size=self.preprocess.size)
-        last = self.preprocess
-        if self.augment.crops:  # the random crop has done the resizing
-            last = replace(last, fit="stretch", crop_ratio=1.0)
-        pixels, placement = last(image)
+        pixels, placement = self._last(image)
         return Item(pixels, sample.target, sample.id, placement)
 
+    @cached_property
+    def _last(self) -> Preprocess:
+        if self.augment.crops:  # the random crop has done the resizing
+            return replace(self.preprocess, fit="stretch", crop_ratio=1.0)
+        return self.preprocess
+
     def _read(self, index: int) -> Image:
+        kept = self.cache.get(index) if self.cache is not None else None
+        if kept is not None:
+            return kept
         size = self.stored_size()
-        if self.cache is None:
-            return self.data.samples[index].load(size)
-        kept = self.cache.get(index)
-        if kept is None:
-            kept = shrink(self.data.samples[index].load(size), min(size))
-            self.cache.put(index, kept)
-        return kept
+        image = self.data.samples[index].load(size)
+        if self.cache is not None:
+            image = shrink(image, min(size))
+            self.cache.put(index, image)
+        return image
 
     def stored_size(self) -> Size:
         """Return the (height, width) that a picture must keep for augmentation to have enough pixels."""
