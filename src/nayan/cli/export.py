@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -40,5 +40,13 @@ def export(
     lines = [f"{report.path}: {report.size_bytes / 1e6:.1f} MB"]
     if report.accuracy_before is not None and report.accuracy_after is not None:
         lines.append(f"accuracy: {report.accuracy_before:.4f} before, {report.accuracy_after:.4f} in 8 bits")
-    lines += [str(report.parity), f"next: nayan predict {report.path} PICTURE..."]
+    lines += [_parity_text(report.parity), f"next: nayan predict {report.path} PICTURE..."]
     return common.output({**asdict(report), "bundle": report.path}, "\n".join(lines))
+
+
+def _parity_text(parity: Any) -> str:
+    """Return how far the export lies from the trained network, as a sentence."""
+    return (
+        f"parity on {parity.pictures} pictures: outputs differ by at most "
+        f"{parity.max_abs_logit_difference:.1e}, {100 * parity.agree:.0f} % have the same best class"
+    )

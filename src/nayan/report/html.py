@@ -42,7 +42,7 @@ def write_report(run: Path) -> Path:
         what = "holds no run" if run.is_dir() else "is no folder"
         raise DataError(
             f"{run} {what}: config.yaml, events.jsonl, results.csv or evaluation/ is needed",
-            hint="give the folder that `nayan train` named at its end, such as runs/classification/lenet",
+            hint="give the folder that `nayan train` named at its end, such as runs/classify/lenet",
         )
     environment = _environment()
     environment.globals["picture"] = lambda name: _data_uri(run / "evaluation", str(name))

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from nayan.core.config import TrainConfig
 from nayan.training.freeze import Round, parse_freeze
 
-SCRATCH_PICTURES = 130_000  # pictures that a network sees that starts from nothing
+SCRATCH_PICTURES = 180_000  # pictures that a network sees that starts from nothing
 TUNE_PICTURES = 5_000  # pictures that a pretrained network sees while it is fine-tuned
 HEAD_EPOCHS = 40  # of a head on cached features; each takes milliseconds
 TOP_VIEWS = 4  # cached views a picture where more than the head learns: one plain, the others augmented
 FEW_PICTURES = 2_000  # below, only the top of a pretrained network is fine-tuned
 TOP_SHARE = 0.75  # of a network's parameters; they lie late, while most of the work is done early
 
+SMALL_NETWORK = 1_000_000  # parameters; below, a higher rate is safe and quicker
 STAGE_DECAY = 0.7
 
 LR = {
-    "adamw": {"scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
-    "sgd": {"scratch": 0.05, "head": 0.1, "tune": 0.02},
+    "adamw": {"small": 5e-3, "scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
+    "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.1, "tune": 0.02},
 }
 
 
@@ -43,7 +44,8 @@ def plan_rounds(
     first = parse_freeze(config.freeze, [name for name, _ in stages], pretrained=pretrained)
     if not pretrained:
         epochs = config.epochs or min(60, max(10, -(-SCRATCH_PICTURES // pictures)))
-        return (Round("train", first or 0, epochs, config.lr or rates["scratch"]),)
+        size = "small" if sum(count for _, count in stages) < SMALL_NETWORK else "scratch"
+        return (Round("train", first or 0, epochs, config.lr or rates[size]),)
     cached = config.cache != "off"
     rounds = []
     if first is None:

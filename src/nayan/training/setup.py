@@ -32,7 +32,7 @@ from nayan.tasks.cards import Entry, TaskCard
 from nayan.training.augment import Augment, choose_policy
 from nayan.training.freeze import Stages, parse_freeze
 from nayan.training.loader import class_weights
-from nayan.training.machine import SMALL_PICTURE, choose_precision, cores, device_kind, set_threads
+from nayan.training.machine import choose_precision, cores, device_kind, set_threads
 
 LOOKED_AT = 64  # pictures whose size and colours are looked at before training
 
@@ -113,7 +113,7 @@ def set_up(
     )
     choose("dropout", 0.2 if policy == "photo" else 0.0, f"{policy} pictures")
     choose("weight_decay", 0.05 if config.optimizer == "adamw" else 5e-4, config.optimizer)
-    choose.always("batch", _batch(config, preprocess, len(splits.train)), "the size of pictures and data")
+    choose.always("batch", _batch(config, len(splits.train)), "the size of the data")
     choose.always("device", kind if config.device == "auto" else config.device, "what PyTorch finds")
     choose.always("precision", choose_precision(config.precision, kind), f"the fastest on this {kind}")
     choose("workers", cores(), "one a core")
@@ -260,12 +260,11 @@ def _preprocess(entry: Entry, config: TrainConfig, *, gray: bool) -> Preprocess:
     return replace(preprocess, channels=channels, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
 
 
-def _batch(config: TrainConfig, preprocess: Preprocess, pictures: int) -> int:
-    """Return the batch: larger for small pictures, which small networks take in, and for more of them."""
+def _batch(config: TrainConfig, pictures: int) -> int:
+    """Return the batch: at most 32, and small enough for 16 steps an epoch."""
     if config.batch != "auto":
         return config.batch
-    most, steps = (64, 32) if max(preprocess.size) <= SMALL_PICTURE else (32, 16)
-    return int(min(most, max(8, 2 ** int(np.log2(max(1, pictures // steps))))))
+    return int(min(32, max(8, 2 ** int(np.log2(max(1, pictures // 16))))))
 
 
 def _task_options(config: TrainConfig, splits: Splits) -> dict[str, Any]:
