@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
+from torch import nn
 
+from nayan.tasks.base import Batch
 from nayan.training.feeds import FEATURE_BATCH, Feeds, example_batch
-from nayan.training.freeze import Round, apply_freeze, set_mode
+from nayan.training.freeze import Round, Tail, apply_freeze, set_mode
 from nayan.training.loop import to_device
+from nayan.training.machine import SMALL_PICTURE
 
 TRIAL = 8  # pictures a measurement is made with
 
@@ -24,12 +27,15 @@ class Costs:
     Attributes:
         read: decode and augment, all threads at work.
         forward: through the network, without gradients.
-        learn: forward, backward and update of the whole network.
+        learn: forward and backward through the whole network.
+        tails: {first stage: seconds} forward and backward through the stages from there on, for the rounds
+            that learn from cached features.
     """
 
     read: float
     forward: float
     learn: float
+    tails: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,8 @@ class Plan:
     text: str
 
 
-def measure(feeds: Feeds) -> Costs:
-    """Try one small batch; the network is left as it was."""
+def measure(feeds: Feeds, rounds: Sequence[Round]) -> Costs:
+    """Try one batch on a copy of the network, in each way that the rounds will use it."""
     setup = feeds.setup
     source = feeds.stream(setup.splits.train, augmented=True)
     count = min(2 * TRIAL, len(setup.splits.train))
@@ -65,17 +71,33 @@ def measure(feeds: Feeds) -> Costs:
     trial = copy.deepcopy(setup.network)
     apply_freeze(trial.stages(), 0)
     set_mode(trial.stages(), 0, keep_statistics=True)
-    batch = to_device(example_batch(feeds, TRIAL), setup.fabric)
-    times = []
-    for gradients in (False, False, True):  # the first pass warms up
-        begun = time.perf_counter()
-        with torch.set_grad_enabled(gradients), setup.fabric.autocast():
-            losses = setup.task.losses(trial, batch, "main")
-            if gradients:
-                setup.fabric.backward(torch.stack(list(losses.values())).sum())
-            float(torch.stack(list(losses.values())).sum().detach())
-        times.append((time.perf_counter() - begun) / len(batch.ids))
-    return Costs(read, times[1], times[2])
+    pictures = int(setup.config.batch) if max(setup.preprocess.size) <= SMALL_PICTURE else TRIAL
+    batch = to_device(example_batch(feeds, pictures), setup.fabric)
+    _try(feeds, trial, batch, gradients=False)  # warms up
+    forward = _try(feeds, trial, batch, gradients=False)
+    learn = 0.0 if all(stretch.views for stretch in rounds) else _try(feeds, trial, batch, gradients=True)
+    tails = {}
+    for first in {stretch.first for stretch in rounds if stretch.views}:
+        features: torch.Tensor = batch.images
+        with torch.no_grad(), setup.fabric.autocast():
+            for _, stage in trial.stages()[:first]:
+                features = stage(features)
+        cached = replace(batch, images=features)
+        tails[first] = _try(feeds, Tail(trial.stages()[first:]), cached, gradients=True)
+    return Costs(read, forward, learn, tails)
+
+
+def _try(feeds: Feeds, module: nn.Module, batch: Batch, *, gradients: bool) -> float:
+    """Return the seconds a picture that a module takes, with or without the way back."""
+    setup = feeds.setup
+    begun = time.perf_counter()
+    with torch.set_grad_enabled(gradients), setup.fabric.autocast():
+        losses = setup.task.losses(module, batch, "main")
+        total = torch.stack(list(losses.values())).sum()
+        if gradients:
+            setup.fabric.backward(total)
+        float(total.detach())
+    return (time.perf_counter() - begun) / len(batch.ids)
 
 
 def fit_epochs(rounds: Sequence[Round], costs: Costs, *, pictures: int, budget: float) -> tuple[Round, ...]:
@@ -91,7 +113,7 @@ def round_seconds(stretch: Round, costs: Costs, pictures: int) -> float:
     """Estimate the seconds of one round; validation is counted as a sixth of the training pictures."""
     if stretch.views:
         once = (stretch.views + 1 / 6) * pictures * max(costs.read, costs.forward)
-        return once + stretch.epochs * pictures * 5e-5
+        return once + stretch.epochs * pictures * 1.17 * costs.tails.get(stretch.first, 0.0)
     return stretch.epochs * pictures * (max(costs.read, costs.learn) + max(costs.read, costs.forward) / 6)
 
 
@@ -108,7 +130,8 @@ def make_plan(feeds: Feeds, rounds: Sequence[Round], costs: Costs) -> Plan:
     weights = sum(p.numel() * p.element_size() for p in setup.network.parameters())
     pixels = setup.preprocess.size[0] * setup.preprocess.size[1] * 3
     memory = 4 * weights + batch * pixels * 40 + train * pixels
-    bottleneck = "reading pictures" if costs.read > costs.learn else "the network"
+    work = max(costs.learn, *costs.tails.values(), 0.0) if costs.tails else costs.learn
+    bottleneck = "reading pictures" if costs.read > max(work, costs.forward) else "the network"
     names = ", ".join(f"{stretch.name} {stretch.epochs} epochs" for stretch in rounds)
     text = (
         f"{train} pictures to learn from, {val} to validate; {names}; about {_duration(seconds)}, "

@@ -213,7 +213,7 @@ def _train(
         if checkpoint
         else tuple(feeds.affordable(stretch) for stretch in rounds)
     )
-    costs = measure(feeds)
+    costs = measure(feeds, rounds)
     if config.time and not checkpoint:
         rounds = fit_epochs(rounds, costs, pictures=len(setup.splits.train), budget=config.time)
     feeds.rounds = rounds = fabric.broadcast(rounds)  # what one process measured holds for all
