@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from nayan.core.errors import WeightsError
 from nayan.parts import hub
 from nayan.parts.normalise import Normalise
-from nayan.parts.weights import load_weights, stated_build_args
+from nayan.parts.weights import load_weights
 from nayan.tasks.classification.models import backbone_classifier, lenet
 from nayan.tasks.classification.network import Classifier
 
@@ -182,17 +182,15 @@ def test_a_damaged_or_absent_file_is_named(tmp_path: Path) -> None:
         load_weights(tiny(), tmp_path / "absent.safetensors")
 
 
-def test_a_file_that_states_its_normalisation_and_padding_brings_them_along(
+def test_a_file_that_states_its_normalisation_brings_it_along(
     published: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     path = tmp_path / "stated.safetensors"
-    save_file(published, path, metadata={"input": "160 RGB mean 0.5 std 0.5", "pad_type": "same"})
+    save_file(published, path, metadata={"input": "160 RGB mean 0.5 std 0.5"})
     network = tiny()
     report = load_weights(network, path)
     assert torch.equal(network.normalise.offset, Normalise((0.5,) * 3, (0.5,) * 3).offset)
     assert "mean [0.5, 0.5, 0.5]" in report.summary
-    assert stated_build_args(path) == {"pad_type": "same"}
-    assert load_weights(tiny(**stated_build_args(path)), path).loaded == report.loaded
 
 
 def test_hub_weights_come_out_of_a_filled_cache_without_asking_anybody(

@@ -248,18 +248,6 @@ def _take_normalisation(network: nn.Module, metadata: Mapping[str, str]) -> tupl
     return (f"pixels are normalised with mean {list(mean)} and std {list(std)}, as the file states",)
 
 
-def stated_build_args(path: Path) -> dict[str, str]:
-    """Return the builder's arguments that a file's metadata states, such as {"pad_type": "same"}.
-
-    Padding leaves no trace in the names and shapes of the tensors, so it has to be asked for.
-
-    Raises:
-        WeightsError: as `read_file`.
-    """
-    metadata = read_metadata(path)
-    return {"pad_type": metadata["pad_type"]} if metadata.get("pad_type") else {}
-
-
 def stated_normalisation(metadata: Mapping[str, str]) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Return (mean, std) of each channel where a file's metadata states them, in words of any value.
 

@@ -22,7 +22,6 @@ from nayan.parts.weights import (
     WeightsReport,
     load_weights,
     read_metadata,
-    stated_build_args,
     stated_normalisation,
 )
 from nayan.runtime.preprocess import Preprocess
@@ -125,7 +124,7 @@ def set_up(
     file = None if source in ("imagenet", "none") else Path(source)
     if file:
         preprocess = _as_stated(preprocess, file)
-    args = _model_args(choose.config, entry, preprocess, file)
+    args = _model_args(choose.config, entry, preprocess)
     network: Any = task.build(entry, splits.train.classes, **args)
     report = load_weights(network, (file or source) if fetch_weights else "none", entry)
     log("note", text=report.summary)
@@ -283,12 +282,9 @@ def _as_stated(preprocess: Preprocess, file: Path) -> Preprocess:
     return replace(preprocess, mean=stated[0], std=stated[1])
 
 
-def _model_args(
-    config: TrainConfig, entry: Entry, preprocess: Preprocess, file: Path | None
-) -> dict[str, Any]:
+def _model_args(config: TrainConfig, entry: Entry, preprocess: Preprocess) -> dict[str, Any]:
     return {
         **entry.args,
-        **(stated_build_args(file) if file and "backbone" in entry.args else {}),
         "channels": preprocess.channels,
         "size": preprocess.size,
         "mean": preprocess.mean,
