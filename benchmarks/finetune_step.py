@@ -33,7 +33,8 @@ from nayan.tasks.classification.catalog import MODELS
 from nayan.tasks.classification.task import ClassificationTask
 from nayan.training.freeze import Round
 from nayan.training.loop import Feed, Job, fit
-from nayan.training.machine import choose_precision, make_fabric
+from nayan.training.machine import choose_precision, make_fabric, set_threads
+from settle import settle
 
 NETWORKS = ("resnet18", "mobilenetv2_100")
 CLASSES = ("a", "b", "c", "d", "e")
@@ -66,6 +67,7 @@ def nayan_steps(name: str, precision: str, *, keep_statistics: bool, steps: int)
     network = task.build(MODELS[name], CLASSES).to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (BATCH, *SIZE, 3), dtype=torch.uint8, generator=generator)
+    settle(network, pixels.permute(0, 3, 1, 2))
     batch = Batch(
         images=pixels.permute(0, 3, 1, 2),
         targets=torch.eye(len(CLASSES))[torch.arange(BATCH) % len(CLASSES)],
@@ -76,8 +78,10 @@ def nayan_steps(name: str, precision: str, *, keep_statistics: bool, steps: int)
 
     def run() -> Cost:
         watch = Stopwatch(batch, steps)
+        fabric = make_fabric("cpu", precision)
+        set_threads(SIZE)
         job = Job(
-            fabric=make_fabric("cpu", precision),
+            fabric=fabric,
             task=task,
             network=network,
             stages=network.stages(),
@@ -121,7 +125,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     options = parser.parse_args()
     precision = choose_precision("auto", "cpu")
-    make_fabric("cpu", precision)  # all cores, for the peer as well
+    set_threads(SIZE)  # all cores, for the peer as well
     claims: list[Claim] = []
     costs: dict[str, Cost | float] = {}
     for name in NETWORKS:

@@ -35,8 +35,9 @@ from nayan.training.features import extract
 from nayan.training.freeze import Round, Tail
 from nayan.training.loader import Prepare, StreamSource
 from nayan.training.loop import Feed, Job, fit
-from nayan.training.machine import choose_precision, cores, make_fabric
+from nayan.training.machine import choose_precision, cores, make_fabric, set_threads
 from pictures import jpeg_folder
+from settle import settle
 
 NETWORKS = ("resnet18", "mobilenetv2_100")
 BATCH = 32
@@ -46,6 +47,7 @@ def nayan_training(name: str, data: Dataset, fabric: Fabric, *, epochs: int) -> 
     """Return a function that trains a fresh head: features once, then epochs on them."""
     entry, task = MODELS[name], ClassificationTask(len(data.classes))
     network = task.build(entry, data.classes).to(memory_format=torch.channels_last)
+    settle(network, torch.randint(0, 256, (8, 3, *entry.preprocess.size), dtype=torch.uint8))
     stages = network.stages()
     last = len(stages) - 1
 
@@ -82,6 +84,7 @@ def torch_training(
 ) -> Callable[[], None]:
     """Return a function that trains a fresh head in plain torch."""
     network = timm.create_model(name, num_classes=classes)
+    settle(network, torch.randn(8, 3, *MODELS[name].preprocess.size))
     network.requires_grad_(False).eval()
     head = network.get_classifier().requires_grad_(True)
 
@@ -105,6 +108,7 @@ def main() -> None:
     folder = jpeg_folder(options.pictures, (320, 240))
     data = FolderReader().read(folder, "all")
     fabric = make_fabric("cpu", choose_precision("auto", "cpu"))
+    set_threads((224, 224))  # all cores, for the peer as well
     claims: list[Claim] = []
     costs: dict[str, Cost | float] = {}
     for name in NETWORKS:

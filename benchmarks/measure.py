@@ -85,6 +85,7 @@ def in_turn(ways: Mapping[str, Callable[[], Cost]], *, rounds: int, warm: bool =
     for _ in range(rounds + warm):
         for name, way in ways.items():
             costs[name].append(way())
+            print(f"  ... {name}: {costs[name][-1].wall_s:.3g} s", file=sys.stderr, flush=True)
     return {name: median(values[int(warm) :]) for name, values in costs.items()}
 
 
