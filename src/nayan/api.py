@@ -123,7 +123,7 @@ def predict(
     model: Place | Predictor,
     sources: Place | Sequence[Place],
     *,
-    conf: float | None = None,
+    conf: float | Literal["auto"] = 0.0,
     top: int = 5,
     batch: int = 16,
     backend: str = "auto",
@@ -135,7 +135,8 @@ def predict(
     Args:
         model: a run folder, a bundle, or what `load` returned.
         sources: files, folders, patterns, or "-" for the paths in `stdin`.
-        conf: least score that is shown; None for the thresholds that the model was given.
+        conf: least score that is shown; "auto" for the thresholds fitted on validation, with which a
+            picture may have no answer.
         top: at most so many classes a picture.
         batch: pictures at once.
         backend: as for `load`.
@@ -160,7 +161,7 @@ def predict(
     spec = predictor.spec
     card = CARDS[spec.task]
     to_records = resolve(f"{card.decode.partition(':')[0]}:to_records")
-    threshold = spec.decode_args.get("thresholds") if conf is None else conf
+    threshold = spec.decode_args.get("thresholds") if conf == "auto" else conf
     records: list[dict[str, Any]] = []
     for sample, _, outcome in predict_samples(predictor, samples, batch=batch):
         if isinstance(outcome, NayanError):

@@ -34,9 +34,10 @@ def predict(
     conf: Annotated[
         str,
         Parameter(
-            help="least score that is shown: a number, or the thresholds of the model", metavar="auto|F"
+            help="least score that is shown: a number, or auto for the model's own thresholds",
+            metavar="auto|F",
         ),
-    ] = "auto",
+    ] = "0",
     top: Annotated[int, Parameter(help="at most so many classes a picture")] = 5,
     format: Annotated[
         Literal["json", "csv"] | None, Parameter(help="of the result, instead of plain text")
@@ -59,7 +60,7 @@ def predict(
     records = api.predict(
         model,
         ["-" if name == STDIN else name for name in source],
-        conf=None if conf == "auto" else _number(conf),
+        conf="auto" if conf == "auto" else _number(conf),
         top=top,
         batch=batch,
         backend=backend,
