@@ -119,7 +119,7 @@ class Augment:
 POLICIES: dict[str, Augment] = {
     "none": Augment(),
     "photo": Augment(scale=(0.35, 1.0), flip=0.5, brightness=0.25, contrast=0.25, saturation=0.25),
-    "symbol": Augment(degrees=15, translate=0.12, zoom=(0.8, 1.2), shear_deg=15),
+    "symbol": Augment(degrees=10, translate=0.1, zoom=(0.85, 1.15), shear_deg=10),
 }
 """By name. "photo" mirrors and crops; "symbol" (digits, letters, signs) does neither, since both change what
 a symbol means."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 
 from nayan.core.config import TrainConfig
 from nayan.core.errors import ConfigError, DataError, NayanError, NotFound
@@ -102,7 +103,7 @@ def set_up(
     choose("backbone", entry.name, "the model")
     choose("weights", "imagenet" if entry.weights else "none", f"what {entry.name} has")
     looks = _look(splits.train)
-    preprocess = _preprocess(entry, choose.config, gray=looks.gray)
+    preprocess = _preprocess(entry, choose.config, looks)
     choose("imgsz", preprocess.size[0], f"the size that {entry.name} was made for")
     policy, augment = choose_policy(config.augment, looks.sizes, gray=looks.gray)
     choose.always("augment", policy, f"{'gray' if looks.gray else 'colour'} pictures of {looks.median} px")
@@ -171,6 +172,8 @@ class _Choices:
 class _Looks:
     gray: bool
     sizes: tuple[Size, ...]
+    mean: tuple[float, ...]  # of each channel, for pixels in [0, 1]
+    std: tuple[float, ...]
 
     @property
     def median(self) -> int:
@@ -181,6 +184,7 @@ def _look(data: Dataset) -> _Looks:
     """Look at evenly spaced pictures: their sizes, and whether all are gray."""
     rows = np.unique(np.linspace(0, len(data) - 1, LOOKED_AT).astype(int))
     sizes: list[Size] = []
+    moments: list[NDArray[np.float64]] = []
     gray = True
     for row in rows:
         sample = data.samples[row]
@@ -189,6 +193,8 @@ def _look(data: Dataset) -> _Looks:
             sizes.append(probe(sample.path).size if sample.path else (image.shape[0], image.shape[1]))
         except NayanError:  # broken pictures are counted and reported by the loader
             continue
+        pixels = image.reshape(-1, 3) / 255.0
+        moments.append(np.stack([pixels.mean(0), (pixels**2).mean(0)]))
         gray = gray and bool(
             (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()
         )
@@ -197,7 +203,13 @@ def _look(data: Dataset) -> _Looks:
             f"{data.root}: none of {len(rows)} training pictures that were looked at can be read",
             hint="run `nayan doctor DATA` for the list of broken files",
         )
-    return _Looks(gray, tuple(sizes))
+    mean, square = np.mean(moments, axis=0)
+    std = np.sqrt(np.maximum(square - mean**2, 1e-4))
+    return _Looks(gray, tuple(sizes), _rounded(mean), _rounded(std))
+
+
+def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)
 
 
 def _only_classes(splits: Splits, names: Sequence[str]) -> Splits:
@@ -248,15 +260,23 @@ def _entry(config: TrainConfig, card: TaskCard) -> Entry:
     return catalog[config.model or config.backbone or card.default_model]
 
 
-def _preprocess(entry: Entry, config: TrainConfig, *, gray: bool) -> Preprocess:
+def _preprocess(entry: Entry, config: TrainConfig, looks: _Looks) -> Preprocess:
+    """Return the entry's preprocessing; without weights it is normalised by the mean of these pictures.
+
+    A picture's background then lies near the zeros that convolutions pad with.
+    """
     preprocess = entry.preprocess
     if config.imgsz:
         preprocess = replace(preprocess, size=(config.imgsz, config.imgsz))
-    channels = 1 if gray and entry.gray else 3
+    channels = 1 if looks.gray and entry.gray else 3
+    if config.weights == "none":
+        mean, std = looks.mean[:channels], looks.std[:channels]
+        return replace(preprocess, channels=channels, mean=mean, std=std)
     if channels == preprocess.channels:
         return preprocess
-    mean, std = np.resize(preprocess.mean, channels), np.resize(preprocess.std, channels)
-    return replace(preprocess, channels=channels, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+    return replace(
+        preprocess, channels=channels, mean=preprocess.mean[:channels], std=preprocess.std[:channels]
+    )
 
 
 def _batch(config: TrainConfig, pictures: int) -> int:
