@@ -46,13 +46,15 @@ class Feeds:
     folder: Path
     broken: dict[str, str] = field(default_factory=dict)
     _cache: DecodedCache | None = None
+    _judge: tuple[torch.nn.Module, Source] | None = None
 
     def open(self, number: int) -> Feed:
         """Return what round `number` trains on and how it is validated."""
         setup, stretch = self.setup, self.rounds[number]
         if not stretch.views:
             source = self.stream(setup.splits.train, augmented=True)
-            return Feed(setup.network, source, partial(self.validate, setup.network, self.validation()))
+            self._judge = (setup.network, self.validation())
+            return Feed(setup.network, source, partial(self.validate, *self._judge))
         tail = Tail(setup.stages[stretch.first :])
         views = stretch.views
         self.log(
@@ -62,7 +64,12 @@ class Feeds:
         )
         train = self._features(stretch, setup.splits.train, views)
         val = self._features(stretch, setup.splits.val, 0)
-        return Feed(tail, train, partial(self.validate, tail, val))
+        self._judge = (tail, val)
+        return Feed(tail, train, partial(self.validate, *self._judge))
+
+    def judge(self) -> tuple[torch.nn.Module, Source]:
+        """Return what the last round was validated with: a module and the pictures or features it takes."""
+        return self._judge or (self.setup.network, self.validation())
 
     def validate(self, module: torch.nn.Module, source: Source) -> Mapping[str, float]:
         """Score a network or a tail of it."""

@@ -245,7 +245,8 @@ def _train(
     progress = fit(job, checkpoint)
     timings["training"] = time.monotonic() - begun
     begun = time.monotonic()
-    outputs, truths = collect(setup.network, feeds.validation(), network=setup.network, fabric=fabric)
+    module, source = feeds.judge()
+    outputs, truths = collect(module, source, network=setup.network, fabric=fabric)
     calibration = setup.task.calibrate(setup.network, outputs, truths)
     timings["calibration"] = time.monotonic() - begun
     feeds.close()
