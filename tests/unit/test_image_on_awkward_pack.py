@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,10 @@ def test_a_file_does_what_the_manifest_says(pack: Path, name: str, wanted: str) 
         assert caught.value.hint
     elif wanted.startswith("skip"):
         assert not looks_like_picture(path)
+    elif name.endswith(".heic") and find_spec("pillow_heif") is None:
+        with pytest.raises(FormatError, match="HEIC") as caught:
+            open_image(path)
+        assert "nayan[heic]" in caught.value.hint
     else:
         pixels = open_image(path)
         assert pixels.dtype == np.uint8

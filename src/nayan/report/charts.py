@@ -89,7 +89,7 @@ def _best(epoch: float, frame: Frame) -> list[Svg]:
         label(
             f"best: {epoch:g}",
             x + (-5 if near_end else 5),
-            frame.box[3] - 6,
+            frame.box[1] - 6,  # above the plot, where no curve runs
             text_anchor="end" if near_end else None,
             font_weight=600,
         ),
