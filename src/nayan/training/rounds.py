@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nayan.core.config import TrainConfig
 from nayan.training.freeze import Round, parse_freeze
 
-SCRATCH_PICTURES = 130_000  # pictures that a network sees that starts from nothing
+SCRATCH_PICTURES = 150_000  # pictures that a network sees that starts from nothing
 TUNE_PICTURES = 5_000  # pictures that a pretrained network sees while it is fine-tuned
 HEAD_EPOCHS = 40  # of a head on cached features; each takes milliseconds
 TOP_VIEWS = 4  # cached views a picture where more than the head learns: one plain, the others augmented
