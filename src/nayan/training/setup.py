@@ -32,7 +32,7 @@ from nayan.tasks.cards import Entry, TaskCard
 from nayan.training.augment import Augment, choose_policy
 from nayan.training.freeze import Stages, parse_freeze
 from nayan.training.loader import class_weights
-from nayan.training.machine import choose_precision, cores, device_kind, set_threads
+from nayan.training.machine import SMALL_PICTURE, choose_precision, cores, device_kind, set_threads
 
 LOOKED_AT = 64  # pictures whose size and colours are looked at before training
 
@@ -116,7 +116,8 @@ def set_up(
     choose.always("batch", _batch(config, len(splits.train)), "the size of the data")
     choose.always("device", kind if config.device == "auto" else config.device, "what PyTorch finds")
     choose.always("precision", choose_precision(config.precision, kind), f"the fastest on this {kind}")
-    choose("workers", cores(), "one a core")
+    small = max(preprocess.size) <= SMALL_PICTURE  # where threads mostly wait for the interpreter
+    choose("workers", 1 if small else cores(), "small pictures" if small else "one a core")
     task_type: type[Task] = resolve(card.task)
     task = task_type(**_task_options(choose.config, splits))
     set_threads(preprocess.size)
