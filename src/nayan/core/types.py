@@ -5,7 +5,7 @@ Ground truth and prediction share types. All of them are NumPy and immutable; to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,75 @@ class ClassScores:
         return [(int(i), float(self.probabilities[i])) for i in order]
 
 
-Target = Label | None
-Prediction = ClassScores
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes:
+    """Objects in a picture, each with its place and class: ground truth and prediction alike.
+
+    A picture that is known to show none of the classes has `Boxes.none()`; a picture about which nothing
+    is known has no target at all.
+
+    Attributes:
+        xyxy: (N, 4) float32 left, top, right, bottom in pixels of the original upright picture; the right
+            and bottom edges are exclusive.
+        labels: (N,) int64 classes, from 0.
+        scores: (N,) float32 in [0, 1]; None for ground truth.
+        crowd: (N,) bool, where one box stands for many objects that are not told apart (COCO's `iscrowd`);
+            None where there are none. Nothing is learnt from such a box and nothing found in it counts as
+            wrong.
+        areas: (N,) float32 px^2 that the objects themselves cover, where that is known; it decides which
+            of them are small. None: the area of the box.
+    """
+
+    xyxy: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float32] | None = None
+    crowd: NDArray[np.bool_] | None = None
+    areas: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.xyxy.ndim != 2 or self.xyxy.shape[1] != 4 or self.xyxy.dtype != np.float32:
+            raise ShapeError(f"boxes are (N, 4) float32, got {self.xyxy.shape} {self.xyxy.dtype}")
+        if self.labels.dtype != np.int64:
+            raise ShapeError(f"labels are int64, got {self.labels.dtype}")
+        for name in ("labels", "scores", "crowd", "areas"):
+            values = getattr(self, name)
+            if values is not None and values.shape != (len(self.xyxy),):
+                raise ShapeError(f"{len(self.xyxy)} boxes need as many {name}, got {values.shape}")
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    @classmethod
+    def none(cls) -> Boxes:
+        """Return no boxes: what the truth of a picture of the background is."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+
+    @property
+    def covered(self) -> NDArray[np.float32]:
+        """(N,) px^2 of each object: `areas` where they are known, else those of the boxes."""
+        if self.areas is not None:
+            return self.areas
+        sides = self.xyxy[:, 2:] - self.xyxy[:, :2]
+        area: NDArray[np.float32] = sides[:, 0] * sides[:, 1]
+        return area
+
+    def select(self, rows: NDArray[Any] | Sequence[int]) -> Boxes:
+        """Return some of the boxes, by their numbers or by an (N,) mask.
+
+        >>> two = Boxes(np.zeros((2, 4), np.float32), np.array([3, 5]))
+        >>> two.select([1]).labels.tolist()
+        [5]
+        """
+        index = np.asarray(rows) if len(rows) else np.zeros(0, np.int64)
+        return Boxes(
+            *(None if values is None else values[index] for values in (
+                self.xyxy, self.labels, self.scores, self.crowd, self.areas
+            ))  # type: ignore[arg-type]
+        )  # fmt: skip
+
+
+Target = Label | Boxes | None
+Prediction = ClassScores | Boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +160,7 @@ class Dataset:
 
     Attributes:
         samples: in a fixed order that does not depend on the file system.
-        classes: names; a `Label.index` points into them.
+        classes: names; a `Label.index` or an entry of `Boxes.labels` points into them.
         root: the folder or file that was read.
         format: name of the reader.
         split: "train", "val", "test" or "all".

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nayan.core.errors import ConfigError
 from nayan.core.types import Target
 from nayan.runtime.preprocess import Placement
 from nayan.tasks.cards import Entry
@@ -25,12 +27,16 @@ class Item:
         target: its ground truth, in network pixels where it has a place.
         id: the sample's name, for messages.
         placement: where the picture lies in the network's input.
+        truth: the ground truth as the metric takes it, in pixels of the original; None where `target` is it.
+        extra: further inputs of the network, such as "proposals" (P, 4).
     """
 
     pixels: NDArray[np.uint8]
     target: Target
     id: str
     placement: Placement
+    truth: Target = None
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +49,7 @@ class Batch:
         ids: names of the samples, for messages.
         placements: where each picture lies in the network's input.
         truths: the ground truth of each picture as the metric takes it.
+        extra: further inputs of the network, by the names of `forward`'s arguments.
     """
 
     images: Tensor
@@ -50,6 +57,7 @@ class Batch:
     ids: tuple[str, ...]
     placements: tuple[Placement, ...]
     truths: tuple[Target, ...]
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,6 +139,16 @@ class Task(ABC):
     def phases(self, model: nn.Module) -> list[Phase]:
         """Return the phases of one step; by default one, in which everything learns."""
         return [Phase("main", model)]
+
+
+def check_arguments(name: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ConfigError for an argument that the builder of model `name` does not take."""
+    choices = [key for key in known if key != "classes"]
+    for key in given:
+        if key not in choices:
+            near = difflib.get_close_matches(key, choices, n=1)
+            guess = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(choices)}"
+            raise ConfigError(f"the model {name} takes no argument {key!r}", hint=guess)
 
 
 class Metric(Protocol):

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from nayan.core.errors import ConfigError, LabelError
 from nayan.core.registry import resolve
 from nayan.core.types import Label, Target
-from nayan.tasks.base import Batch, Item, Task
+from nayan.tasks.base import Batch, Item, Task, check_arguments
 from nayan.tasks.cards import Entry
 from nayan.tasks.classification.calibration import (
     expected_calibration_error,
@@ -68,7 +67,7 @@ class ClassificationTask(Task):
         normalisation = {"mean": entry.preprocess.mean, "std": entry.preprocess.std}
         self.num_classes = len(classes)
         builder = resolve(entry.build)
-        _check_arguments(entry.name, args, inspect.signature(builder).parameters)
+        check_arguments(entry.name, args, inspect.signature(builder).parameters)
         network: Classifier = builder(classes, **{**normalisation, **entry.args, **args})
         return network
 
@@ -134,13 +133,3 @@ class ClassificationTask(Task):
             return {"cross_entropy": losses.mean()}
         weights = targets @ self.class_weights.to(targets.device)  # (B, K) @ (K,) -> (B,)
         return {"cross_entropy": (losses * weights).sum() / weights.sum()}
-
-
-def _check_arguments(name: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise ConfigError for an argument that the builder of model `name` does not take."""
-    choices = [key for key in known if key != "classes"]
-    for key in given:
-        if key not in choices:
-            near = difflib.get_close_matches(key, choices, n=1)
-            guess = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(choices)}"
-            raise ConfigError(f"the model {name} takes no argument {key!r}", hint=guess)

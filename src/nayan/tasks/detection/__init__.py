@@ -1,0 +1,1 @@
+"""Detection: where the objects of a picture are, and what they are."""

@@ -1,0 +1,123 @@
+"""Detection: the objects of a picture, each with a box and a class."""
+
+# B pictures, C classes, M objects in the fullest picture of the batch
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nayan.core.errors import LabelError
+from nayan.core.registry import resolve
+from nayan.core.types import Boxes, Target
+from nayan.runtime.preprocess import Placement
+from nayan.tasks.base import Batch, Item, Task, check_arguments
+from nayan.tasks.cards import Entry
+from nayan.tasks.detection.decode import decode
+from nayan.tasks.detection.network import Targets
+from nayan.tasks.detection.thresholds import fit_thresholds
+
+
+class DetectionTask(Task):
+    """The loss is the model family's own; what is common is here: targets, thresholds, the batch.
+
+    Args:
+        classes: how many there are; needed by `collate`. `build` sets it too.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("boxes", "scores")
+
+    def __init__(self, classes: int = 0, **_options: Any) -> None:
+        self.num_classes = classes
+        self._network: Any = None
+
+    def build(self, entry: Entry, classes: Sequence[str], **args: Any) -> nn.Module:
+        """Return the network of a catalogue entry with fresh weights; the task asks it for its losses.
+
+        Args:
+            entry: of the catalogue.
+            classes: their names.
+            **args: of the entry's builder, such as channels, size, backbone; they override the entry's own.
+                Mean and std come from the entry's preprocessing unless given.
+
+        Raises:
+            ConfigError: an argument that the builder does not know, or a picture too small for it.
+        """
+        normalisation = {"mean": entry.preprocess.mean, "std": entry.preprocess.std}
+        self.num_classes = len(classes)
+        builder = resolve(entry.build)
+        check_arguments(entry.name, args, inspect.signature(builder).parameters)
+        network: nn.Module = builder(classes, **{**normalisation, **entry.args, **args})
+        self._network = network
+        return network
+
+    def collate(self, items: Sequence[Item]) -> Batch:
+        """Stack items: images (B, C, h, w) uint8 in channels_last order, and padded `Targets`.
+
+        Boxes of crowds teach nothing and are left out of the targets; the truths keep them.
+
+        Raises:
+            LabelError: a picture about whose objects nothing is known, or a class that the network lacks.
+        """
+        pixels = torch.from_numpy(np.stack([item.pixels for item in items]))  # (B, h, w, C)
+        objects = [self._objects(item) for item in items]
+        most = max(len(found) for found in objects)
+        boxes = torch.zeros(len(items), most, 4)
+        labels = torch.full((len(items), most), -1)
+        for row, found in enumerate(objects):
+            boxes[row, : len(found)] = torch.from_numpy(found.xyxy)
+            labels[row, : len(found)] = torch.from_numpy(found.labels)
+        extra = {
+            name: torch.from_numpy(np.stack([item.extra[name] for item in items])) for name in items[0].extra
+        }
+        return Batch(
+            images=pixels.permute(0, 3, 1, 2),  # (B, h, w, C) -> (B, C, h, w), channels last in memory
+            targets=Targets(boxes, labels),
+            ids=tuple(item.id for item in items),
+            placements=tuple(item.placement for item in items),
+            truths=tuple(item.truth for item in items),
+            extra=extra,
+        )
+
+    def _objects(self, item: Item) -> Boxes:
+        if not isinstance(item.target, Boxes):
+            raise LabelError(
+                f"{item.id}: to learn to detect, every picture needs boxes, if only an empty list of them"
+            )
+        found = item.target if item.target.crowd is None else item.target.select(~item.target.crowd)
+        if len(found) and int(found.labels.max()) >= self.num_classes:
+            raise LabelError(
+                f"{item.id}: class {found.labels.max()}, but there are {self.num_classes} (from 0)"
+            )
+        return found
+
+    def losses(self, model: nn.Module, batch: Batch, phase: str) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return the parts of the loss of the network that `build` gave."""
+        raw = model(batch.images, batch.targets, **batch.extra)
+        parts: dict[str, Tensor] = self._network.losses(raw, batch.targets)
+        return parts
+
+    def calibrate(
+        self,
+        network: nn.Module,  # noqa: ARG002
+        outputs: Mapping[str, NDArray[Any]],
+        truths: Sequence[Target],
+        placements: Sequence[Placement] = (),
+    ) -> dict[str, Any]:
+        """Fit a score threshold for each class: the one with the best F1 at IoU 0.5 on validation.
+
+        Returns:
+            "thresholds", one a class.
+        """
+        known = [(row, truth) for row, truth in enumerate(truths) if isinstance(truth, Boxes)]
+        found = decode(outputs, placements)
+        thresholds = fit_thresholds(
+            [found[row] for row, _ in known], [truth for _, truth in known], self.num_classes
+        )
+        return {"thresholds": list(thresholds)}
