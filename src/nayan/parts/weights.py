@@ -24,6 +24,7 @@ from nayan.parts.backbone import Backbone
 from nayan.parts.hub import published_weights
 from nayan.parts.normalise import Normalise
 from nayan.parts.published import recognise
+from nayan.parts.pyramid import Pyramid
 
 BODY = "backbone.model."
 HEAD = "head."
@@ -73,7 +74,8 @@ def load_weights(network: nn.Module, source: str | Path, entry: Named | None = N
     the network's normalisation takes them over.
 
     Args:
-        network: with a `backbone` (a `Backbone`), a `head` and a `normalise`, such as a `Classifier`.
+        network: with a `backbone` (a `Backbone` or a `Pyramid`), a `head` and a `normalise`, such as a
+            `Classifier` or a detector. Other parts (a neck, say) are filled from files of our own.
         source: where the weights come from.
         entry: the model's catalogue entry; its name is used in messages.
 
@@ -84,8 +86,8 @@ def load_weights(network: nn.Module, source: str | Path, entry: Named | None = N
     if source == "none":
         return WeightsReport("none")
     backbone = network.get_submodule("backbone")
-    if not isinstance(backbone, Backbone):
-        raise TypeError(f"the backbone is a {type(backbone).__name__}, not a Backbone")
+    if not isinstance(backbone, Backbone | Pyramid):
+        raise TypeError(f"the backbone is a {type(backbone).__name__}, neither a Backbone nor a Pyramid")
     name = entry.name if entry else backbone.published.name
     metadata: dict[str, str] = {}
     if source == "imagenet":
@@ -154,7 +156,7 @@ class _Plan:
 
 
 def _plan(
-    network: nn.Module, backbone: Backbone, tensors: Mapping[str, Tensor], *, where: str, name: str
+    network: nn.Module, backbone: Backbone | Pyramid, tensors: Mapping[str, Tensor], *, where: str, name: str
 ) -> _Plan:
     """Compare a source with the network; raise WeightsError where the backbone differs."""
     state = network.state_dict()
@@ -166,7 +168,8 @@ def _plan(
     unexpected = [k for k in given if k not in state]
     wrong = [k for k in missing + mismatched if k.startswith(BODY) and not k.endswith("num_batches_tracked")]
     known = backbone.published.keys
-    wrong += [k for k in unexpected if not k.startswith(HEAD) and k.removeprefix(BODY) not in known]
+    # what is not of the backbone may belong to another kind of network, such as a classifier's temperature
+    wrong += [k for k in unexpected if k.startswith(BODY) and k.removeprefix(BODY) not in known]
     if wrong:
         raise _other_architecture(state, given, wrong, where=where, name=name, tensors=_unwrapped(tensors))
     head = [k for k in state if k.startswith(HEAD)]
@@ -186,7 +189,7 @@ def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _named_as_ours(
-    tensors: Mapping[str, Tensor], state: Mapping[str, Tensor], backbone: Backbone
+    tensors: Mapping[str, Tensor], state: Mapping[str, Tensor], backbone: Backbone | Pyramid
 ) -> dict[str, Tensor]:
     """Translate published names; names of our own stay."""
     if any(key.startswith(BODY) for key in tensors):
