@@ -14,11 +14,20 @@ from nayan.core.image import looks_like_picture
 from nayan.core.registry import Catalog
 from nayan.data.pictures import entries, has_picture, walk
 from nayan.data.readers.base import Reader, Sniff
+from nayan.data.readers.coco import CocoReader
 from nayan.data.readers.csv import CsvReader
 from nayan.data.readers.folder import PICTURE_FOLDERS, FolderReader, class_names
 from nayan.data.readers.idx import IdxReader
 
-READERS: Catalog[Reader] = Catalog("format", [FolderReader(), CsvReader(), IdxReader()])
+READERS: Catalog[Reader] = Catalog(
+    "format",
+    [
+        FolderReader(),
+        CsvReader(),
+        IdxReader(),
+        CocoReader(),
+    ],
+)
 """Every format by its name."""
 
 _READABLE = 0.5

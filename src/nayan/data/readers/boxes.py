@@ -16,16 +16,16 @@ Counted faults become one sentence a kind among the data set's notes, with their
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from nayan.core.errors import FormatError, LabelError
-from nayan.core.image import ImageInfo, open_image, probe
+from nayan.core.image import open_image
 from nayan.core.types import Boxes, Sample, Size
+from nayan.data.readers.base import class_notes, counted
 
 Place = str | Callable[[], str]
 """Where something is written, as "file:line"; or what finds that out, called only if it is needed."""
@@ -47,7 +47,6 @@ ROUNDING_PX = 0.5
 """Boxes that stick out by no more than this are cut in silence: annotation tools round."""
 
 _SHOWN = 3
-_MANY = 64  # files from which on threads pay for themselves
 
 
 class BoxFaults:
@@ -186,7 +185,7 @@ class BoxSet:
         largest = max(x1, y1, x2, y2)
         if not math.isfinite(x1 + y1 + x2 + y2):
             raise LabelError(
-                f"{_text(line)}: the box {_shown(xyxy)} is not finite", hint="correct or remove it"
+                f"{where(line)}: the box {_shown(xyxy)} is not finite", hint="correct or remove it"
             )
         self._faults.saw(largest, self._size, line)
         if corners and (x2 < x1 or y2 < y1):
@@ -221,7 +220,7 @@ class BoxSet:
         x1, y1, x2, y2 = xyxy
         if min(x1, y1) >= -ROUNDING_PX and x2 <= width + ROUNDING_PX and y2 <= height + ROUNDING_PX:
             raise LabelError(
-                f"{_text(line)}: the box {_shown(xyxy)} lies outside of the picture of {self._size[1]} x "
+                f"{where(line)}: the box {_shown(xyxy)} lies outside of the picture of {self._size[1]} x "
                 f"{self._size[0]} pixels (width x height), but within the declared {width} x {height}",
                 hint="the picture was resized after it was annotated: resize the boxes too, or restore it",
             )
@@ -277,24 +276,9 @@ def number(value: object, *, line: Place, what: str) -> float:
         found = math.nan
     if isinstance(value, bool) or not math.isfinite(found):
         raise FormatError(
-            f"{_text(line)}: {what} is {value!r}, expected a finite number", hint="correct or remove the box"
+            f"{where(line)}: {what} is {value!r}, expected a finite number", hint="correct or remove the box"
         )
     return found
-
-
-def picture_infos(paths: Sequence[Path]) -> list[ImageInfo | None]:
-    """Return what the headers of picture files say; None for one that cannot be read."""
-    if len(paths) < _MANY:
-        return [_info(path) for path in paths]
-    with ThreadPoolExecutor() as threads:  # waiting for the disk is most of it
-        return list(threads.map(_info, paths))
-
-
-def _info(path: Path) -> ImageInfo | None:
-    try:
-        return probe(path)
-    except FormatError:
-        return None
 
 
 def box_sample(path: Path, *, id: str, boxes: Boxes | None) -> Sample:
@@ -321,26 +305,18 @@ def boxes_of(sample: Sample, classes: Sequence[str]) -> Boxes:
     return sample.target
 
 
-def box_notes(samples: Iterable[Sample], classes: Sequence[str], split: str) -> list[str]:
+def box_notes(samples: Sequence[Sample], classes: Sequence[str], split: str) -> list[str]:
     """Return sentences about classes that a split lacks, and about pictures without objects."""
-    seen = np.zeros(len(classes), np.int64)
-    background = 0
-    for sample in samples:
-        if isinstance(sample.target, Boxes):
-            background += not len(sample.target)
-            seen += np.bincount(sample.target.labels, minlength=len(classes))
-    where = "the data set" if split == "all" else split
-    notes = [
-        f"{where} has no box of class {name!r}"
-        for name, count in zip(classes, seen, strict=True)
-        if not count
-    ]
+    background = sum(isinstance(sample.target, Boxes) and not len(sample.target) for sample in samples)
+    name = "the data set" if split == "all" else split
+    notes = class_notes(samples, classes, split)
     if background:
-        notes.append(f"background, pictures without a box: {background:,} in {where}")
+        notes.append(f"{name} has {counted(range(background), 'picture')} of the background, without a box")
     return notes
 
 
-def _text(place: Place) -> str:
+def where(place: Place) -> str:
+    """Return a place as text."""
     return place if isinstance(place, str) else place()
 
 
