@@ -18,6 +18,7 @@ from nayan.data.readers.coco import CocoReader
 from nayan.data.readers.csv import CsvReader
 from nayan.data.readers.folder import PICTURE_FOLDERS, FolderReader, class_names
 from nayan.data.readers.idx import IdxReader
+from nayan.data.readers.yolo import YoloReader
 
 READERS: Catalog[Reader] = Catalog(
     "format",
@@ -26,6 +27,7 @@ READERS: Catalog[Reader] = Catalog(
         CsvReader(),
         IdxReader(),
         CocoReader(),
+        YoloReader(),
     ],
 )
 """Every format by its name."""
