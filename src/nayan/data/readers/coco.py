@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from nayan.core.errors import DataError, FormatError, LabelError
-from nayan.core.image import looks_like_picture
+from nayan.core.image import ImageInfo, looks_like_picture
 from nayan.core.types import Dataset, Sample, Size
 from nayan.data.headers import picture_infos
-from nayan.data.pictures import entries, normal
+from nayan.data.pictures import is_ignored, normal
 from nayan.data.readers.base import (
     SPLITS,
     Sniff,
@@ -45,10 +45,11 @@ from nayan.data.readers.boxes import (
     where,
 )
 from nayan.data.readers.coco_files import find_picture, find_tables, folder_of_ids, picture_folders
-from nayan.data.readers.coco_json import CocoFile, Summary, file_name, load, summary
+from nayan.data.readers.coco_json import CocoFile, Summary, class_name, file_name, load, summarise, summary
 from nayan.data.readers.coco_shapes import enclosing
 from nayan.data.readers.coco_writing import write_split
 
+_WHOLE = 2**53  # whole numbers below are exact in double precision
 _BOX_FIELDS = {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "ignore"}
 _NO_FILE = "left out: {pictures} whose file does not exist"
 _NO_ENTRY = "left out: {pictures} without an entry in a file of annotations"
@@ -103,14 +104,16 @@ class CocoReader:
         """
         tables, notes = find_tables(root)
         check_split(split, [name for name in SPLITS if name in tables])
-        summaries = {path: summary(path) for path in tables.values()}
+        files = {name: load(path) for name, path in tables.items() if split in ("all", name)}
+        summaries = {
+            path: summarise(files[name]) if name in files else summary(path) for name, path in tables.items()
+        }
         classes = _union(summaries)
         faults = BoxFaults(root if root.is_dir() else root.parent)
         reading = _Reading(root, classes, faults)
-        for name, path in tables.items():
-            if split in ("all", name):
-                reading.add(load(path), name)
-        reading.check(summaries, tables)
+        for name, file in files.items():
+            reading.add(file, name)
+        reading.check(summaries)
         samples = reading.samples
         notes = [*notes, *classes.notes, *faults.notes(), *reading.notes()]
         notes += box_notes(samples, classes.names, split)
@@ -147,33 +150,28 @@ class _Reading:
     def add(self, file: CocoFile, split: str) -> None:
         """Add the pictures of a file whose picture exists, with their boxes."""
         self.info["others"] = self.info["others"] or dict(file.others)
-        labels = {c["id"]: self._labels.get(normal(str(c["name"]))) for c in file.categories}
         found = self._located(file, split)
-        infos = picture_infos(list(found.values()))
         base = folder_of_ids(self._root, file.path)
-        sets: dict[Any, tuple[str, BoxSet]] = {}
-        for (index, path), info in zip(found.items(), infos, strict=True):
+        sets: dict[Any, tuple[str, BoxSet | None]] = {}
+        for (index, path), info in zip(found.items(), picture_infos(list(found.values())), strict=True):
             image = file.images[index]
             id = normal(Path(os.path.relpath(path, base)).as_posix())
-            place = partial(file.place, "images", index)
-            self.samples.append(box_sample(path, id=id, boxes=None))
             self.info["images"][id] = image
-            size = info.size if info else _declared(image)
-            if size is None:
-                self._faults.count(UNREADABLE, place)
-                continue
-            orientation = info.orientation if info else 1
-            boxes = BoxSet(
-                size, self._faults, place=place, declared=_declared(image), orientation=orientation
+            sets[image["id"]] = (id, self._box_set(image, info, partial(file.place, "images", index)))
+        self._fill(file, sets)
+        for path, (id, boxes) in zip(found.values(), sets.values(), strict=True):
+            self.samples.append(box_sample(path, id=id, boxes=boxes.boxes() if boxes else None))
+
+    def _box_set(self, image: Mapping[str, Any], info: ImageInfo | None, place: Place) -> BoxSet | None:
+        declared = _declared(image)
+        if info is not None:
+            return BoxSet(
+                info.size, self._faults, place=place, declared=declared, orientation=info.orientation
             )
-            sets[image["id"]] = (id, boxes)
-        self._fill(file, sets, labels)
-        first = len(self.samples) - len(found)
-        targets = {id: boxes.boxes() for id, boxes in sets.values()}
-        for at in range(first, len(self.samples)):
-            sample = self.samples[at]
-            if sample.path is not None:
-                self.samples[at] = box_sample(sample.path, id=sample.id, boxes=targets.get(sample.id))
+        if declared is None:
+            self._faults.count(UNREADABLE, place)
+            return None
+        return BoxSet(declared, self._faults)
 
     def _located(self, file: CocoFile, split: str) -> dict[int, Path]:
         starts = picture_folders(self._root, file.path, split)
@@ -186,20 +184,21 @@ class _Reading:
                 found[index] = path
         return found
 
-    def _fill(
-        self, file: CocoFile, sets: Mapping[Any, tuple[str, BoxSet]], labels: Mapping[Any, int | None]
-    ) -> None:
+    def _fill(self, file: CocoFile, sets: Mapping[Any, tuple[str, BoxSet | None]]) -> None:
+        """Put every annotation into the set of its image, of those whose picture exists."""
+        labels = {c["id"]: self._labels.get(class_name(c)) for c in file.categories}
         known = {image["id"] for image in file.images}
         kept: dict[str, list[Any]] = self.info["annotations"]
         for index, annotation in enumerate(file.annotations):
             line = partial(file.place, "annotations", index)
             label = _label(annotation, labels, line=line)
             at = annotation.get("image_id")
-            if not isinstance(at, int | str) or at not in sets:
-                if not isinstance(at, int | str) or at not in known:
-                    self._faults.count(_NO_PICTURE, line)
+            if not isinstance(at, int | str) or at not in known:
+                self._faults.count(_NO_PICTURE, line)
                 continue
-            id, boxes = sets[at]
+            id, boxes = sets.get(at, ("", None))
+            if boxes is None:
+                continue
             self._fields.update(annotation)
             crowd = annotation.get("iscrowd") in (1, "1", True)
             xyxy = self._box(annotation, line=line)
@@ -221,31 +220,36 @@ class _Reading:
             )
         if any(isinstance(value, str) for value in bbox):
             self._faults.count(AS_TEXT, line)
+        # Nearly always so, and there are millions; `number` looks at all else.
+        if all(type(value) is float or (type(value) is int and abs(value) < _WHOLE) for value in bbox):
+            x, y, width, height = bbox
+            return x, y, x + width, y + height
         x, y, width, height = (
             number(value, line=line, what=what)
             for value, what in zip(bbox, ("x", "y", "width", "height"), strict=True)
         )
         return x, y, x + width, y + height
 
-    def check(self, summaries: Mapping[Path, Summary], tables: Mapping[str, Path]) -> None:
+    def check(self, summaries: Mapping[Path, Summary]) -> None:
         """Refuse what only the whole shows: no picture, one name twice, fractions; count the unlisted."""
         if not self.samples:
-            names = ", ".join(str(path) for path in tables.values())
+            names = ", ".join(map(str, summaries))
             raise DataError(
                 f"{names}: none of the pictures exists",
                 hint="put them beside the file of annotations, or in images/ of the data set",
             )
         check_ids(self.samples, self._root)
         self._faults.check_pixels("bbox is x, y, width, height in pixels")
-        listed: set[str] = set()
-        for split, path in tables.items():
-            starts = picture_folders(self._root, path, split)
-            found = (find_picture(name, starts) for name in summaries[path].file_names)
-            listed.update(str(file) for file in found if file is not None)
-        for folder in sorted({sample.path.parent for sample in self.samples if sample.path is not None}):
-            for file in entries(folder)[1]:
-                if looks_like_picture(file) and str(file) not in listed:
-                    self._faults.count(_NO_ENTRY, str(file))
+        files = (name for part in summaries.values() for name in part.file_names)
+        listed = {normal(name.replace("\\", "/").rpartition("/")[2]) for name in files}
+        for folder in sorted({os.path.dirname(str(sample.path)) for sample in self.samples}):  # noqa: PTH120
+            for name in sorted(os.listdir(folder)):  # noqa: PTH208 - strings, for there may be very many
+                if (
+                    normal(name) not in listed
+                    and not is_ignored(name)
+                    and looks_like_picture(Path(folder, name))
+                ):
+                    self._faults.count(_NO_ENTRY, f"{folder}/{name}")
 
     def notes(self) -> list[str]:
         """Return which fields of the annotations are not kept."""

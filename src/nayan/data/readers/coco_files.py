@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -99,18 +100,16 @@ def picture_folders(root: Path, table: Path, split: str) -> list[Path]:
 
 def find_picture(name: str, starts: Sequence[Path]) -> Path | None:
     """Return the picture that an entry names; of a path of another machine the last part alone."""
-    spellings = [name, name.replace("\\", "/")]
+    for start in starts:  # nearly always; strings, for there may be very many
+        if os.path.isfile(joined := os.path.join(start, name)):  # noqa: PTH113, PTH118
+            return Path(joined)
+    spellings = [name.replace("\\", "/")]
     windows = PureWindowsPath(name)
     if windows.drive or windows.root:
         spellings.append(windows.name)
-    for spelling in dict.fromkeys(spellings):
-        for start in starts:
-            path = start / spelling
-            if path.is_file():
-                return path
-    for form in ("NFC", "NFD"):
-        for start in starts:
-            path = start / unicodedata.normalize(form, spellings[1])
-            if path.is_file():
-                return path
-    return None
+    forms = [
+        *spellings,
+        *(unicodedata.normalize(form, each) for each in spellings for form in ("NFC", "NFD")),
+    ]
+    paths = (start / form for form in forms for start in starts)
+    return next((path for path in paths if path.is_file()), None)

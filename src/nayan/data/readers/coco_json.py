@@ -129,7 +129,11 @@ def summary(path: Path) -> Summary:
 
 @lru_cache(maxsize=16)
 def _summary(path: Path, _time: int, _size: int) -> Summary:
-    file = load(path)
+    return summarise(load(path))
+
+
+def summarise(file: CocoFile) -> Summary:
+    """Return the summary of a file that was loaded."""
     return Summary(
         tuple((c["id"], class_name(c), str(c.get("supercategory") or "")) for c in file.categories),
         frozenset(_hashable(annotation.get("category_id")) for annotation in file.annotations),
@@ -152,7 +156,8 @@ def file_name(file: CocoFile, index: int) -> str:
     name = image.get("file_name") or str(image.get("coco_url") or "").rpartition("/")[2]
     if not isinstance(name, str) or not name or "\0" in name:
         raise FormatError(
-            f"{file.place('images', index)}: file_name is {name!r:.40}", hint="name the picture file"
+            f"{file.place('images', index)}: file_name is {image.get('file_name')!r:.40}",
+            hint="name the picture file",
         )
     return name
 
