@@ -1,5 +1,6 @@
 """What COCO and YOLO write, they read back: names, classes, boxes to the last bit, crowds, areas and ids."""
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nayan.core.errors import DataError, NotFound
 from nayan.core.types import Boxes, Dataset, Sample
 from nayan.data.pictures import normal
 from nayan.data.readers.coco import CocoReader
@@ -147,3 +149,47 @@ def test_pycocotools_reads_what_coco_wrote(splits: dict[str, Dataset]) -> None:
                 xywh = np.array([each["bbox"] for each in found], np.float64).reshape(-1, 4)
                 xywh[:, 2:] += xywh[:, :2]
                 assert (xywh.astype(np.float32) == sample.target.xyxy).all()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation"])
+
+
+def written(root: Path, reader: CocoReader | YoloReader) -> None:
+    """Write one picture with two boxes below `root`."""
+    boxes = Boxes(np.array([[1, 2, 5, 6], [0, 0, 3, 3]], np.float32), np.array([0, 1]))
+    sample = Sample("a", partial(plain, 0, 8, 9), boxes)
+    reader.write({"train": Dataset((sample,), ("x", "y"), root, "drawn")}, root)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(["images", "annotations", "categories"]), KEYS | st.just("file_name"), JSON)
+def test_damaged_coco_is_read_or_refused_and_never_crashes(part: str, key: str, value: object) -> None:
+    reader = CocoReader()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "d"
+        written(root, reader)
+        table = root / "annotations" / "instances_train.json"
+        document = json.loads(table.read_text())
+        document[part][0][key] = value
+        table.write_text(json.dumps(document))
+        with contextlib.suppress(DataError):
+            assert len(reader.read(root, "train")) == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=40), st.sampled_from(["labels/train/a.txt", "data.yaml"]), st.booleans())
+def test_damaged_yolo_is_read_or_refused_and_never_crashes(text: str, file: str, more: bool) -> None:
+    reader = YoloReader()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "d"
+        written(root, reader)
+        before = (root / file).read_text() if more else ""
+        (root / file).write_bytes((before + text).encode("utf-8", errors="surrogatepass"))
+        with contextlib.suppress(DataError, NotFound):
+            assert len(reader.read(root, "train")) == 1
+        assert 0 <= reader.sniff(root).score <= 1

@@ -226,7 +226,7 @@ def test_a_missing_bbox_is_taken_from_the_segmentation(tmp_path: Path) -> None:
     assert [note.partition(" (")[0] for note in data.notes] == [
         "the box around its segmentation stands for a missing bbox: 2 boxes",
         "left out: 1 box without area",
-        "of the annotations only boxes are kept, not attributes, score",
+        "of the annotations only boxes are kept, not attributes, score, segmentation",
     ]
 
 

@@ -233,10 +233,11 @@ def test_a_broken_picture_has_no_target_and_is_told(tmp_path: Path) -> None:
     [
         ("names: [a, b\ntrain: x", FormatError, r"data\.yaml:2: is no YAML: .*expected"),
         ("names: \x01", FormatError, r"data\.yaml: is no YAML: "),
-        ("[" * 5000, FormatError, r"data\.yaml.* is no YAML: "),
+        ("[" * 1500, FormatError, r"data\.yaml.* is no YAML: "),
         ("- a\n- b", FormatError, r"data\.yaml:1: holds no `key: value` lines"),
         ("path: [a]\nnames: [a]", FormatError, r"data\.yaml:1: path is no text"),
         ("train: images/train\nnc: 3\nnames: [a, b]", FormatError, r":2: nc is 3, but there are 2 names"),
+        ("nc: [3]\nnames: [a, b]", FormatError, r":1: nc is no number, but there are 2 names"),
         ("names: {0: a, 2: b}", FormatError, r":1: the numbers of the names are 0, 2, expected 0 to 1"),
         ("x: 1\nnames: [a, [b]]", FormatError, r":2: names is neither a list of names nor"),
         ("names: &n [*n]", FormatError, r":1: is no YAML: .*recursive"),

@@ -146,6 +146,7 @@ class _Reading:
         self._labels = {name: label for label, name in enumerate(classes.names)}
         self._faults = faults
         self._fields: set[str] = set()
+        self._masks = 0
 
     def add(self, file: CocoFile, split: str) -> None:
         """Add the pictures of a file whose picture exists, with their boxes."""
@@ -200,6 +201,7 @@ class _Reading:
             if boxes is None:
                 continue
             self._fields.update(annotation)
+            self._masks += bool(annotation.get("segmentation"))
             crowd = annotation.get("iscrowd") in (1, "1", True)
             xyxy = self._box(annotation, line=line)
             area = annotation.get("area")
@@ -253,7 +255,7 @@ class _Reading:
 
     def notes(self) -> list[str]:
         """Return which fields of the annotations are not kept."""
-        more = sorted(self._fields - _BOX_FIELDS)
+        more = sorted(self._fields - _BOX_FIELDS | ({"segmentation"} if self._masks else set()))
         return [f"of the annotations only boxes are kept, not {', '.join(more)}"] if more else []
 
 

@@ -152,8 +152,9 @@ def _yaml_names(document: Mapping[str, Any], file: Path) -> tuple[str, ...]:
         raise FormatError(f"{place}: names is neither a list of names nor numbers with names")
     count = document.get("nc", str(len(names)))
     if names and count != str(len(names)):
+        found = f"{count:.20}" if isinstance(count, str) else "no number"
         raise FormatError(
-            f"{place_of(file, 'nc')}: nc is {count!s:.20}, but there are {len(names)} names",
+            f"{place_of(file, 'nc')}: nc is {found}, but there are {len(names)} names",
             hint="correct nc, or remove it: the names say it",
         )
     return _unique([normal(name) for name in names], place)
