@@ -42,7 +42,8 @@ def boxes_in(data: Dataset) -> dict[str, list[tuple[str, list[float]]]]:
 def test_data_yaml_is_read_as_it_is_found_in_the_wild(tmp_path: Path, names: str, places: str) -> None:
     draw(tmp_path, {**TWINS, "data.yaml": f"{places}\n{names}\n"})
     for root in (tmp_path, tmp_path / "data.yaml"):
-        assert recognise(root).reader.name == "yolo"
+        found = recognise(root)
+        assert (found.reader.name, found.reason) == ("yolo", "data.yaml names 2 classes")
         assert READER.splits(root) == ("train",)
         data = READER.read(root, "train")
         assert boxes_in(data) == {"images/train/1.png": BOX}

@@ -31,7 +31,6 @@ from nayan.data.readers.base import (
     check_ids,
     check_new,
     check_split,
-    counted,
     file_name,
     read_text,
     split_of,
@@ -71,7 +70,8 @@ class YoloReader:
         except DataError as error:
             return Sniff(0.0, error.message)
         if table is not None and layout.classes:
-            return Sniff(0.95, f"{table.name} names {counted(layout.classes, 'class')}")
+            count = len(layout.classes)
+            return Sniff(0.95, f"{table.name} names {count} class{'' if count == 1 else 'es'}")
         label = _first_label(layout)
         if label is None:
             return Sniff(0.0, "no .txt file beside or below labels/ has rows of a class and a box")

@@ -5,6 +5,7 @@ All numbers are fractions of the picture's width and height. A row of polygon st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +97,13 @@ def _row(cells: list[str], place: str, line: int, *, keypoints: bool) -> Row:
         if count == 6:
             hint = "the sixth number looks like the confidence of a prediction; the truth has none, remove it"
         raise FormatError(f"{place}: {count} numbers, expected 5, or 7, 9, ... of a polygon", hint=hint)
-    values = tuple(
-        number(cell, line=place, what="a coordinate") for cell in (cells[1:] if is_polygon else cells[1:5])
-    )
+    numbers = cells[1:] if is_polygon else cells[1:5]
+    try:
+        values = tuple(map(float, numbers))
+    except ValueError:
+        values = (math.nan,)
+    if not math.isfinite(sum(values)):  # one of them is no number: say which
+        values = tuple(number(cell, line=place, what="a coordinate") for cell in numbers)
     if max(values) > _LARGEST:
         raise FormatError(
             f"{place}: {max(values):g} is no fraction of the picture, expected 0 to 1",
