@@ -55,7 +55,8 @@ def iou_matrix(a: NDArray[Any], b: NDArray[Any]) -> Floats:
     """
     shared = _intersection(a, b)
     union = area(a)[:, None] + area(b)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+    shares: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+    return shares
 
 
 def intersection_over_area(a: NDArray[Any], b: NDArray[Any]) -> Floats:
@@ -81,7 +82,8 @@ def intersection_over_area(a: NDArray[Any], b: NDArray[Any]) -> Floats:
     """
     shared = _intersection(a, b)
     whole = np.broadcast_to(area(a)[:, None], shared.shape)
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0)
+    shares: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0)
+    return shares
 
 
 def clip(boxes: NDArray[Any], size: Size) -> Floats:
