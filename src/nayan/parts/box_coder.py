@@ -1,7 +1,7 @@
 """From boxes to the numbers that a network regresses, and back.
 
 Three ways: offsets from an anchor or a proposal (R-CNN), from a cell with an anchor's shape (YOLOv2, v3), and
-the distances from a point to the four edges (FCOS).
+the distances from a point to the four edges (FCOS; these are in `nayan.parts.boxes`).
 """
 
 # "..." any leading dimensions, which are broadcast
@@ -13,7 +13,19 @@ import math
 import torch
 from torch import Tensor
 
-from nayan.parts.boxes import from_cxcywh, to_cxcywh
+from nayan.parts.boxes import from_cxcywh, from_distances, to_cxcywh, to_distances
+
+__all__ = (
+    "PLAIN",
+    "SECOND_STAGE",
+    "Weights",
+    "decode",
+    "decode_cell",
+    "encode",
+    "encode_cell",
+    "from_distances",
+    "to_distances",
+)
 
 Weights = tuple[float, float, float, float]
 
@@ -120,39 +132,3 @@ def decode_cell(regressed: Tensor, points: Tensor, *, shapes: Tensor, stride: fl
     centre = points + (regressed[..., :2].sigmoid() - 0.5) * stride
     sides = shapes * regressed[..., 2:].clamp(max=_LARGEST_LOG).exp()
     return from_cxcywh(torch.cat((centre, sides), -1))
-
-
-def to_distances(boxes: Tensor, points: Tensor) -> Tensor:
-    """Return how far left, top, right and bottom of a point the edges of a box lie.
-
-    Args:
-        boxes: (..., 4) xyxy.
-        points: (..., 2) x, y.
-
-    Returns:
-        (..., 4); all positive if the point is inside.
-
-    Source: Tian et al. (2019), FCOS, arXiv:1904.01355, eq. 1.
-
-    >>> to_distances(torch.tensor([0., 0, 8, 9]), torch.tensor([2., 4]))
-    tensor([2., 4., 6., 5.])
-    """
-    return torch.cat((points - boxes[..., :2], boxes[..., 2:] - points), -1)
-
-
-def from_distances(points: Tensor, ltrb: Tensor) -> Tensor:
-    """Return the boxes whose edges lie left, top, right and bottom of points: the inverse of `to_distances`.
-
-    Args:
-        points: (..., 2) x, y.
-        ltrb: (..., 4) distances, in the same unit.
-
-    Returns:
-        (..., 4) xyxy.
-
-    Source: Tian et al. (2019), FCOS, arXiv:1904.01355, eq. 1.
-
-    >>> from_distances(torch.tensor([2., 4]), torch.tensor([2., 4, 6, 5]))
-    tensor([0., 0., 8., 9.])
-    """
-    return torch.cat((points - ltrb[..., :2], points + ltrb[..., 2:]), -1)

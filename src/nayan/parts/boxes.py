@@ -193,6 +193,42 @@ def to_cxcywh(boxes: Tensor) -> Tensor:
     return torch.cat(((boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]), -1)
 
 
+def from_distances(points: Tensor, ltrb: Tensor) -> Tensor:
+    """Return the boxes whose edges lie so far left, top, right and bottom of points.
+
+    Args:
+        points: (..., 2) x, y.
+        ltrb: (..., 4) distances, in the same unit.
+
+    Returns:
+        (..., 4) xyxy.
+
+    Source: Tian et al. (2019), FCOS, arXiv:1904.01355, eq. 1.
+
+    >>> from_distances(torch.tensor([2., 4]), torch.tensor([2., 4, 6, 5]))
+    tensor([0., 0., 8., 9.])
+    """
+    return torch.cat((points - ltrb[..., :2], points + ltrb[..., 2:]), -1)
+
+
+def to_distances(points: Tensor, boxes: Tensor) -> Tensor:
+    """Return how far left, top, right and bottom of points the edges of boxes lie.
+
+    Args:
+        points: (..., 2) x, y.
+        boxes: (..., 4) xyxy.
+
+    Returns:
+        (..., 4); all positive if the point is inside.
+
+    Source: Tian et al. (2019), FCOS, arXiv:1904.01355, eq. 1.
+
+    >>> to_distances(torch.tensor([2., 4]), torch.tensor([0., 0, 8, 9]))
+    tensor([2., 4., 6., 5.])
+    """
+    return torch.cat((points - boxes[..., :2], boxes[..., 2:] - points), -1)
+
+
 def _shared_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     sides = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0)
     shared = sides[..., 0] * sides[..., 1]

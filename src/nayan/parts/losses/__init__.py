@@ -1,0 +1,1 @@
+"""What detectors are taught with: one idea, one paper a function; all give a value an element, unreduced."""
