@@ -136,7 +136,7 @@ def _rows(features: Tensor, rois: Tensor) -> Tensor:
         )
     rois = rois.float()  # bfloat16 knows whole pixels up to 256 only
     picture = torch.ones_like(rois[..., :1]).cumsum(0) - 1  # traced for any B, unlike arange(len(rois))
-    return torch.cat((picture, rois), 2).flatten(0, 1)  # (B, P, 5) -> (B*P, 5)
+    return torch.cat((picture, rois), 2).reshape(-1, 5)  # (B, P, 5) -> (B*P, 5), a 5 that graphs know
 
 
 def _by_picture(pooled: Tensor, features: Tensor, rois: Tensor) -> Tensor:

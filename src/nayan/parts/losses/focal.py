@@ -27,8 +27,8 @@ def focal_loss(logits: Tensor, target: Tensor, *, alpha: float | None = 0.25, ga
     Source: Lin et al. (2017), arXiv:1708.02002, eqs. 4 and 5.
 
     >>> import torch
-    >>> focal_loss(torch.tensor([0.0, 3.0]), torch.ones(2), alpha=None)  # 0.25 log 2, and almost nothing
-    tensor([0.1733, 0.0001])
+    >>> focal_loss(torch.tensor([0.0, 2.0]), torch.ones(2), alpha=None)  # 0.25 log 2, and almost nothing
+    tensor([0.1733, 0.0018])
     """
     p = logits.sigmoid()
     wrong = p + target - 2 * p * target  # 1 - p_t
