@@ -69,49 +69,42 @@ def nms(
     order = _falling(scores)
     rank = np.empty(count, np.int64)
     rank[order] = np.arange(count)
-    enough = count if max_det is None else max_det
-    return order[_greedy(sweep(boxes, rank, iou=iou, labels=labels), enough)[:enough]]
+    return order[_greedy(sweep(boxes, rank, iou=iou, labels=labels), max_det or count)]
 
 
 def _greedy(left: Swept, enough: int) -> Index:
-    """Return the sorted ranks of at least the first `enough` kept boxes, or of all."""
-    kept: list[Index] = []
+    """Return the sorted ranks of the first `enough` boxes that are kept."""
+    alive = np.ones(len(left), np.bool_)  # by rank
     found, block = 0, _FIRST_BLOCK
-    while len(left):
-        head = left
-        if len(left) > 2 * block:
-            best = left.rank < np.partition(left.rank, block)[block]
-            head, left = left.select(best), left.select(~best)
-        alive = _settle(head)
-        kept.append(head.rank[alive])
-        found += len(kept[-1])
-        if head is left or found >= enough:
-            break
-        spared = np.ones(len(left), np.bool_)
-        spared[overlaps_between(head.select(alive), left)[1]] = False
-        left = left.select(spared)
+    while len(left) > 2 * block:
+        best = left.rank < np.partition(left.rank, block)[block]
+        head, left = left.select(best), left.select(~best)
+        _settle(head, alive)
+        head = head.select(alive.take(head.rank))
+        found += len(head)
+        if found >= enough:  # the first that are alive are settled, whatever becomes of the others
+            return alive.nonzero()[0][:enough]
+        alive[overlaps_between(head, left)[1]] = False
+        left = left.select(alive.take(left.rank))
         block *= _GROWTH
-    # Each block has better ranks than the next, so sorting all is sorting each.
-    return np.sort(np.concatenate(kept))
+    _settle(left, alive)
+    return alive.nonzero()[0][:enough]
 
 
-def _settle(boxes: Swept) -> Mask:
-    """Return which boxes greedy suppression keeps among themselves, many decisions at a time.
+def _settle(boxes: Swept, alive: Mask) -> None:
+    """Mark what greedy suppression drops of these boxes, many decisions at a time.
 
     A box that no undecided better box overlaps stays; what it overlaps goes; then the next are free.
     """
     i, j = overlaps_within(boxes)
-    swap = boxes.rank.take(i) > boxes.rank.take(j)
-    winner, loser = np.where(swap, j, i), np.where(swap, i, j)
-    alive = np.ones(len(boxes), np.bool_)
+    winner, loser = np.minimum(i, j), np.maximum(i, j)
     while len(winner):
-        free = np.ones(len(boxes), np.bool_)
+        free = np.ones(len(alive), np.bool_)
         free[loser] = False
-        certain = free.take(winner)
-        alive[loser[certain]] = False
-        open_ = alive.take(winner) & alive.take(loser) & ~certain
-        winner, loser = winner[open_], loser[open_]
-    return alive
+        alive[loser[free.take(winner)]] = False
+        undecided = alive.take(loser)
+        undecided &= alive.take(winner)
+        winner, loser = winner[undecided], loser[undecided]
 
 
 def soft_nms(

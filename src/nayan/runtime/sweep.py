@@ -9,7 +9,9 @@ the boxes that a box may overlap are therefore one short stretch, which two bina
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ Mask = NDArray[np.bool_]
 
 _ROUNDING = 1e-5
 """How much lower the threshold is for the search, so that rounding never hides a pair from the exact test."""
+_LEAST_AREA = 2e-38
+"""Keeps 0 / 0 away: boxes without area share nothing with any other."""
 _MANY_PAIRS = 20_000
 """From here on it pays to look at the heights of a pair before anything else is computed."""
 
@@ -55,45 +59,47 @@ def sweep(boxes: Floats, rank: Index, *, iou: float, labels: NDArray[np.integer]
 
     Args:
         boxes: (N, 4) xyxy, N at least 1.
-        rank: (N,) a number for each box.
+        rank: (N,) a number for each box, by which the pairs will name it.
         iou: in [0, 1]; pairs with a greater IoU are to be found.
         labels: (N,) classes; only boxes of the same class are pairs. None: all may be.
 
     Raises:
-        ShapeError: if a left or right edge is not finite.
+        ShapeError: if an edge is not finite.
     """
-    start = boxes[:, 0].min()
-    length = float(boxes[:, 2].max()) - float(start) + 1
-    if not np.isfinite(length):
-        raise ShapeError("boxes must be finite, some are NaN or infinite")
+    lowest = float(boxes.min())
+    length = float(boxes.max()) - lowest + 1
+    if not math.isfinite(length):
+        raise ShapeError("boxes must be finite, some edges are NaN or infinite")
     place = boxes[:, 0].astype(np.float64)
-    place -= start
-    if labels is not None:
-        place += labels * length  # classes one after another, without a common stretch
+    if labels is not None:  # classes one after another, without a common stretch
+        start = labels * length
+        place += start
+        start += lowest
     order = place.argsort()
     edges = np.empty((5, len(boxes)), boxes.dtype)
-    edges[:4] = boxes.T.take(order, axis=1)
-    width = edges[2] - edges[0]
-    np.multiply(width, edges[3] - edges[1], out=edges[4])
-    share = max(iou - _ROUNDING, 1e-9)
+    edges[:4] = boxes.take(order, axis=0).T
+    sides = edges[2:4] - edges[:2]
+    np.maximum(sides, 0, out=sides)
+    np.maximum(sides[0] * sides[1], _LEAST_AREA, out=edges[4])
     span = np.empty((3, len(boxes)))
     place.take(order, out=span[0])
-    np.subtract(span[0], width * ((1 - share) / share), out=span[1])
-    np.add(span[0], width * (1 - share), out=span[2])
+    share = max(iou - _ROUNDING, 1e-9)
+    np.subtract(span[0], sides[0] * ((1 - share) / share), out=span[1])
+    np.add(span[0], sides[0] * (1 - share), out=span[2])
     if labels is not None:
-        np.maximum(span[1], labels.take(order) * length, out=span[1])
+        np.maximum(span[1], start.take(order), out=span[1])
     return Swept(rank.take(order), span, edges, _largest_not_above(iou, boxes.dtype))
 
 
 def overlaps_within(boxes: Swept) -> tuple[Index, Index]:
-    """Return (P,) twice: the positions of both boxes of every pair with an IoU above the limit, each once."""
+    """Return (P,) twice: the ranks of both boxes of each pair with an IoU above the limit, once."""
     first = np.arange(1, len(boxes) + 1)
     last = np.maximum(boxes.span[0].searchsorted(boxes.span[2]), first)
     return _overlapping(boxes, boxes, first, last)
 
 
 def overlaps_between(boxes: Swept, others: Swept) -> tuple[Index, Index]:
-    """Return (P,) positions in `boxes` and (P,) in `others` of every pair with an IoU above the limit."""
+    """Return (P,) ranks in `boxes` and (P,) in `others` of every pair with an IoU above the limit."""
     first = others.span[0].searchsorted(boxes.span[1])
     last = np.maximum(others.span[0].searchsorted(boxes.span[2]), first)
     return _overlapping(boxes, others, first, last)
@@ -107,33 +113,29 @@ def _overlapping(boxes: Swept, others: Swept, first: Index, last: Index) -> tupl
     j += (first - ends + counts).repeat(counts)
     i = np.arange(len(boxes)).repeat(counts)
     if len(j) > _MANY_PAIRS:
-        _, top, _, bottom, _ = others.edges
-        top, bottom = top.take(j), bottom.take(j)
-        near = (boxes.edges[1].repeat(counts) < bottom) & (top < boxes.edges[3].repeat(counts))
-        i, j = i[near], j[near]
+        above = others.edges[1].take(j) < boxes.edges[3].repeat(counts)
+        below = others.edges[3].take(j) > boxes.edges[1].repeat(counts)
+        near = (above & below).nonzero()[0]
+        i, j = i.take(near), j.take(near)
     hit = (_iou(boxes.edges, others.edges, i, j) > boxes.limit).nonzero()[0]
-    return i.take(hit), j.take(hit)
+    return boxes.rank.take(i.take(hit)), others.rank.take(j.take(hit))
 
 
 def _iou(a: Floats, b: Floats, i: Index, j: Index) -> Floats:
-    """Return (P,) the IoU of pairs, rounded as torchvision rounds it; NaN where neither has an area."""
-    x1, y1, x2, y2, area = a
-    left, top, right, bottom, other_area = b
-    shared: Floats = np.minimum(x2.take(i), right.take(j))
-    shared -= np.maximum(x1.take(i), left.take(j))
-    height = np.minimum(y2.take(i), bottom.take(j))
-    height -= np.maximum(y1.take(i), top.take(j))
-    np.maximum(shared, 0, out=shared)
-    np.maximum(height, 0, out=height)
-    shared *= height
-    union = area.take(i)
-    union += other_area.take(j)
+    """Return (P,) the IoU of pairs, rounded as torchvision rounds it; not above 0 where they are apart."""
+    mine, theirs = a.take(i, axis=1), b.take(j, axis=1)  # (5, P); few calls count when pairs are few
+    sides = np.minimum(mine[2:4], theirs[2:4])
+    sides -= np.maximum(mine[:2], theirs[:2])
+    shared: Floats = sides[0]
+    shared *= np.maximum(sides[1], 0, out=sides[1])  # one of two negative sides is enough to be none
+    union = mine[4]
+    union += theirs[4]
     union -= shared
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shared /= union
+    shared /= union
     return shared
 
 
+@cache
 def _largest_not_above(threshold: float, kind: np.dtype[np.floating]) -> float:
     """Return the largest number of a float type that is <= threshold.
 
