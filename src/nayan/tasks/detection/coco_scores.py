@@ -122,14 +122,22 @@ def score_objects(found: Objects, truths: Objects, *, rank: Ints, num_classes: i
         ours, others = right[..., rows], wrong[..., rows]
         for number, total in enumerate(num_truths[:, label]):
             if total:
-                precision[number, :, label] = _curves(ours[number], others[number], int(total))
+                precision[number, :, label] = precision_at_recalls(
+                    ours[number], others[number], total=int(total)
+                )
                 for cap, most in enumerate(CAPS):
                     recall[cap, number, :, label] = ours[number][:, rank[rows] < most].sum(axis=1) / total
     return CocoScores(precision, recall)
 
 
-def _curves(right: Bools, wrong: Bools, total: int) -> Floats:
-    """Return (T, R) precisions at the 101 recalls, of (T, n) predictions by falling score."""
+def precision_at_recalls(right: Bools, wrong: Bools, *, total: int) -> Floats:
+    """Return (T, 101) precisions at `RECALLS`, made to fall monotonically.
+
+    Args:
+        right: (T, n) which predictions of one class, by falling score, found an object.
+        wrong: (T, n) which found nothing; what does not count is neither.
+        total: objects of the class, at least 1.
+    """
     needed = np.searchsorted(np.arange(total + 1) / total, RECALLS)  # (R,) hits that reach each recall
     claims = np.cumsum(right, axis=1) + np.cumsum(wrong, axis=1)
     curves = np.zeros((len(right), len(RECALLS)))

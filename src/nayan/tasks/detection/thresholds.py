@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,3 +67,18 @@ def _best_cut(judged: Judged, rows: NDArray[np.bool_], num_truths: int) -> float
     best = int(f1.argmax())
     lower = scores[best + 1] if best + 1 < len(scores) else scores[best]
     return float((scores[best] + lower) / 2)
+
+
+def usable(fitted: Mapping[str, Any] | None, *, classes: int) -> tuple[float, ...]:
+    """Return the "thresholds" of a calibration where there is one a class, else `DEFAULT` for each."""
+    thresholds = (fitted or {}).get("thresholds") or ()
+    return tuple(map(float, thresholds)) if len(thresholds) == classes else (DEFAULT,) * classes
+
+
+def above(predictions: Sequence[Boxes], thresholds: Sequence[float]) -> list[Boxes]:
+    """Return what is left of each picture's predictions from the thresholds of their classes on."""
+    floors = np.asarray(thresholds)
+    return [
+        boxes if boxes.scores is None else boxes.select(boxes.scores >= floors[boxes.labels])
+        for boxes in predictions
+    ]
