@@ -3,11 +3,11 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from nayan.core import lettering
 from nayan.core.errors import ShapeError
 from nayan.core.story import Story
 from nayan.core.types import ClassScores, Label
-from nayan.tasks.classification import draw
-from nayan.tasks.classification.draw import annotate, grid, panels, summary
+from nayan.tasks.classification.draw import annotate, grid, panels, sheet, summary
 from nayan.tasks.classification.metric import ClassificationMetric
 
 SURE = ClassScores(np.array([0.75, 0.25], np.float32))
@@ -22,7 +22,7 @@ def evaluation(
         row = np.full(classes, (1 - score) / max(1, classes - 1), np.float32)
         row[guess] = score
         metric.update([ClassScores(row)], [Label(truth)])
-    details = metric.details(temperature=more.pop("temperature", None))
+    details = metric.details(calibration={"temperature": more.pop("temperature", None)})
     return {"split": "test", "metrics": metric.compute(), "details": details, **more}
 
 
@@ -60,47 +60,35 @@ def test_names_for_another_number_of_classes_are_refused() -> None:
 
 
 def test_letters_that_no_font_has_are_replaced_not_boxed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draw, "FONTS", ("no-such-font.ttf",))
-    draw._system_font.cache_clear()
+    monkeypatch.setattr(lettering, "FONTS", ("no-such-font.ttf",))
+    lettering._system_font.cache_clear()
     image = np.zeros((300, 300, 3), np.uint8)
     try:
         accents, plain = (annotate(image, SURE, [name, "b"]) for name in ("café", "cafe"))
         foreign, marks = (annotate(image, SURE, [name, "b"]) for name in ("花", "?"))
     finally:
-        draw._system_font.cache_clear()
+        lettering._system_font.cache_clear()
     np.testing.assert_array_equal(accents, plain)
     np.testing.assert_array_equal(foreign, marks)
 
 
 def test_letters_that_a_font_of_the_system_has_are_painted(monkeypatch: pytest.MonkeyPatch) -> None:
     fonts = pytest.importorskip("matplotlib").get_data_path() + "/fonts/ttf/DejaVuSans.ttf"
-    monkeypatch.setattr(draw, "FONTS", (fonts,))
-    draw._system_font.cache_clear()
+    monkeypatch.setattr(lettering, "FONTS", (fonts,))
+    lettering._system_font.cache_clear()
     image = np.zeros((300, 300, 3), np.uint8)
     try:
         known, missing = annotate(image, SURE, ["é ж", "b"]), annotate(image, SURE, ["花", "b"])
     finally:
-        draw._system_font.cache_clear()
+        lettering._system_font.cache_clear()
     assert (known != annotate(image, SURE, ["e ?", "b"])).any()
     np.testing.assert_array_equal(missing, annotate(image, SURE, ["?", "b"]))
 
 
-def test_a_contact_sheet_has_a_cell_a_picture() -> None:
-    images = [np.full((h, w, 3), 90, np.uint8) for h, w in [(10, 10), (300, 200), (50, 400), (1, 1)]]
-    sheet = grid(images, ["one", "two", "three", ""], columns=3, side=100)
-    captions = round(1.7 * 11)
-    assert sheet.shape == (2 * (100 + captions + 5) + 5, 3 * 105 + 5, 3)
-    assert (sheet[55, 55] == 90).all()
-    assert grid(images[:2], ["", ""], columns=9, side=100).shape == (110, 215, 3)
-
-
-def test_a_contact_sheet_of_nothing_is_one_white_pixel() -> None:
-    assert grid([], []).tolist() == [[[255, 255, 255]]]
-
-
-def test_captions_must_be_as_many_as_pictures() -> None:
-    with pytest.raises(ShapeError, match="1 pictures need as many captions, got 0"):
-        grid([np.zeros((2, 2, 3), np.uint8)], [])
+def test_a_sheet_names_the_class_of_each_picture() -> None:
+    images = [np.zeros((20, 20, 3), np.uint8)] * 2
+    expected = grid(images, ["bee", ""])
+    np.testing.assert_array_equal(sheet(images, [Label(1), None], ["ant", "bee"]), expected)
 
 
 def test_the_verdict_names_score_interval_majority_and_confusion() -> None:

@@ -46,7 +46,7 @@ def numbers(value: object) -> list[float]:
 def test_without_pictures_every_score_is_zero_and_nothing_is_nan() -> None:
     metric = ClassificationMetric(["ant", "bee"])
     assert metric.compute() == {"accuracy": 0.0, "top5_accuracy": 0.0, "macro_f1": 0.0, "ece": 0.0}
-    details = metric.details(temperature=2.0)
+    details = metric.details(calibration={"temperature": 2.0})
     assert details["majority"] is None
     assert details["pictures"] == 0
     assert details["confusions"] == []
@@ -116,7 +116,7 @@ def test_calibration_before_is_what_the_temperature_had_hidden() -> None:
     z, y = random.normal(size=(80, 4)) * 4, random.integers(4, size=80)
     metric = ClassificationMetric("abcd")
     metric.update(scores(*softmax(z, temperature=3.0)), [Label(int(t)) for t in y])
-    before = metric.details(temperature=3.0)["calibration"]["before"]
+    before = metric.details(calibration={"temperature": 3.0})["calibration"]["before"]
     assert before["ece"] == pytest.approx(expected_calibration_error(softmax(z), y), abs=1e-6)
 
 

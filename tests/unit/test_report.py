@@ -112,7 +112,7 @@ def evaluation(names: tuple[str, ...] = NAMES, *, split: str = "test") -> dict:
         "task": "classification",
         "split": split,
         "metrics": metric.compute(),
-        "details": metric.details(temperature=1.5),
+        "details": metric.details(calibration={"temperature": 1.5}),
         "calibration": {"temperature": 1.5, "ece_before": 0.2, "ece_after": 0.1},
         "thresholds": [0.5, 0.4, 0.3],
         "worst": worst,

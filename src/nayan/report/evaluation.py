@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image as PillowImage
 
 from nayan.core.errors import DataError, NayanError
+from nayan.core.image import probe
 from nayan.core.registry import resolve
-from nayan.core.types import Dataset, Sample
+from nayan.core.types import Boxes, Dataset, Image, Sample, Size
 from nayan.runtime.fsio import write_file
 from nayan.runtime.predictor import Predictor, predict_samples
 from nayan.runtime.preprocess import resize
@@ -50,16 +52,28 @@ def write_evaluation(
     predictions, targets = [outcome for _, outcome in seen], [sample.target for sample, _ in seen]
     metric.update(predictions, targets)
     scores: dict[str, float] = dict(metric.compute())
-    worst = resolve(f"{module}:mistakes")(predictions, targets, predictor.spec.classes, limit=MISTAKES)
+    classes, preprocess = predictor.spec.classes, predictor.spec.preprocess
+    placements = [
+        preprocess.placement(_size(sample)) for sample, _ in seen if isinstance(sample.target, Boxes)
+    ]
+    worst = resolve(f"{module}:mistakes")(
+        predictions, targets, classes, limit=MISTAKES, calibration=calibration
+    )
     document = {
         "schema_version": 1,
         "task": card.name,
         "split": data.split,
         "metrics": scores,
-        "details": metric.details(temperature=calibration.get("temperature")),
+        "imgsz": max(preprocess.size),
+        "details": metric.details(calibration=calibration, placements=placements),
         "calibration": {name: value for name, value in calibration.items() if name != "thresholds"},
         "thresholds": calibration.get("thresholds", []),
-        "worst": [_picture(run, data.split, seen[row.pop("row")][0], row) for row in worst],
+        "worst": [
+            _picture(
+                run, data.split, seen[record.pop("row")][0], record=record, draw=card.draw, classes=classes
+            )
+            for record in worst
+        ],
         "failures": failures,
     }
     (run / "evaluation").mkdir(exist_ok=True)
@@ -67,15 +81,35 @@ def write_evaluation(
     return scores
 
 
-def _picture(run: Path, split: str, sample: Sample, record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of a mistake with the thumbnail that is written for it."""
-    image = sample.load((THUMBNAIL, THUMBNAIL))
-    longer = max(image.shape[:2])
-    if longer > THUMBNAIL:
-        height, width = (max(1, round(side * THUMBNAIL / longer)) for side in image.shape[:2])
-        image = resize(image, (height, width))
+def _size(sample: Sample) -> Size:
+    """Return the (height, width) of the whole picture, from the head of its file where it has one."""
+    if sample.path is not None:
+        return probe(sample.path).size
+    height, width = sample.load().shape[:2]
+    return height, width
+
+
+def _picture(
+    run: Path, split: str, sample: Sample, *, record: dict[str, Any], draw: str, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Return the record of a mistake with the picture that is written for it.
+
+    A task that can point at its mistakes paints them: `mistake(picture, record, classes)` of its draw
+    module gives the thumbnail. Where there is no such function the picture is shown as it is.
+    """
+    paint = getattr(importlib.import_module(draw), "mistake", None)
+    image = _thumbnail(sample) if paint is None else paint(sample.load(), record, classes)
     gallery = run / "evaluation" / "gallery"
     gallery.mkdir(parents=True, exist_ok=True)
     name = f"{split}_{len(list(gallery.glob(split + '_*'))):04d}.jpg"
     PillowImage.fromarray(image).save(gallery / name, quality=85)
     return {"id": sample.id, **record, "picture": f"gallery/{name}"}
+
+
+def _thumbnail(sample: Sample) -> Image:
+    image = sample.load((THUMBNAIL, THUMBNAIL))
+    longer = max(image.shape[:2])
+    if longer <= THUMBNAIL:
+        return image
+    height, width = (max(1, round(side * THUMBNAIL / longer)) for side in image.shape[:2])
+    return resize(image, (height, width))

@@ -82,14 +82,18 @@ class Preprocess:
         check_image(image)
         box, placed, offset = self._window(image.shape[:2])
         pixels = resize(image, placed, box=box, interpolation=self.interpolation)
-        scale = (placed[0] / (box[3] - box[1]), placed[1] / (box[2] - box[0]))
         if placed != self.size:
             canvas = np.full((*self.size, 3), LETTERBOX_GRAY, np.uint8)
             top, left = int(offset[0]), int(offset[1])
             canvas[top : top + placed[0], left : left + placed[1]] = pixels
             pixels = canvas
-        shift = (offset[0] - box[1] * scale[0], offset[1] - box[0] * scale[1])
-        return to_channels(pixels, self.channels), Placement((image.shape[0], image.shape[1]), scale, shift)
+        return to_channels(pixels, self.channels), self.placement((image.shape[0], image.shape[1]))
+
+    def placement(self, original: Size) -> Placement:
+        """Return how a picture of this (height, width) lies in the network's input."""
+        box, placed, offset = self._window(original)
+        scale = (placed[0] / (box[3] - box[1]), placed[1] / (box[2] - box[0]))
+        return Placement(original, scale, (offset[0] - box[1] * scale[0], offset[1] - box[0] * scale[1]))
 
     def at_least(self) -> Size:
         """Return the (height, width) below which a decoder must not shrink a picture."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nayan.core.matrix import confusion_matrix
 from nayan.core.story import Panel, Summary, Table, Tile
-from nayan.tasks.classification.figures import confusion_matrix, reliability_diagram
+from nayan.tasks.classification.figures import reliability_diagram
 
 FEW_PICTURES = 100
 FEW_IN_CLASS = 10

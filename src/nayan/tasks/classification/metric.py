@@ -5,7 +5,7 @@ N pictures, C classes, R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, ShapeError
 from nayan.core.types import ClassScores, Label
+from nayan.runtime.preprocess import Placement
 from nayan.tasks.classification.calibration import (
     CalibrationBin,
     calibration_bins,
@@ -195,12 +196,18 @@ class ClassificationMetric:
             "ece": expected_calibration_error(probabilities, targets),
         }
 
-    def details(self, *, temperature: float | None = None) -> dict[str, Any]:
+    def details(
+        self,
+        *,
+        calibration: Mapping[str, Any] | None = None,
+        placements: Sequence[Placement] = (),  # noqa: ARG002  a whole picture has no place
+    ) -> dict[str, Any]:
         """Return the facts behind the scores, JSON-serialisable and free of NaN.
 
         Args:
-            temperature: the one that the probabilities were calibrated with; where it is given, the
-                calibration as it was before is told as well.
+            calibration: what was fitted on validation; where it holds the "temperature" that the
+                probabilities were calibrated with, the calibration as it was before is told as well.
+            placements: how each picture lies in the network's input; not needed here.
 
         Returns:
             `classes`; `pictures`; `majority` {label, accuracy} of the best constant guess (None without
@@ -212,10 +219,11 @@ class ClassificationMetric:
         probabilities, targets = self._arrays()
         confusion = self._confusion(probabilities, targets)
         counts = tally(confusion)
-        calibration = _describe_bins(calibration_bins(probabilities, targets))
+        told = _describe_bins(calibration_bins(probabilities, targets))
+        temperature = (calibration or {}).get("temperature")
         if temperature is not None:
             before = undo_temperature(probabilities, temperature)
-            calibration["before"] = _describe_bins(calibration_bins(before, targets))
+            told["before"] = _describe_bins(calibration_bins(before, targets))
         return {
             "classes": list(self.classes),
             "pictures": len(targets),
@@ -223,7 +231,7 @@ class ClassificationMetric:
             "per_class": self._per_class(counts),
             "confusion": confusion.tolist(),
             "confusions": self._confusions(confusion),
-            "calibration": calibration,
+            "calibration": told,
             "intervals": {
                 "accuracy": list(bootstrap_interval(confusion, accuracy)),
                 "macro_f1": list(bootstrap_interval(confusion, macro_f1)),
@@ -280,7 +288,12 @@ class ClassificationMetric:
 
 
 def mistakes(
-    predictions: Sequence[ClassScores], targets: Sequence[Label], classes: Sequence[str], *, limit: int
+    predictions: Sequence[ClassScores],
+    targets: Sequence[Label],
+    classes: Sequence[str],
+    *,
+    limit: int,
+    calibration: Mapping[str, Any] | None = None,  # noqa: ARG001  the most probable class needs no threshold
 ) -> list[dict[str, Any]]:
     """Return the wrong predictions that were surest, the surest first.
 
