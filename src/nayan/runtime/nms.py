@@ -21,7 +21,7 @@ from nayan.runtime.sweep import Index, Mask, Swept, overlaps_between, overlaps_w
 
 Decay = Literal["linear", "gaussian"]
 
-_FIRST_BLOCK = 256
+_FIRST_BLOCK = 400
 _GROWTH = 4
 
 
@@ -49,7 +49,7 @@ def nms(
         (K,) int64 numbers of the kept boxes, by falling score; of equal scores the lower number first.
 
     Raises:
-        ShapeError: if the lengths differ, or a left or right edge is not finite.
+        ShapeError: if the lengths differ, or an edge is not finite.
         ConfigError: if `iou` is outside [0, 1], or `max_det` is negative.
 
     Source: the greedy rule is that of Dalal and Triggs (2005) and Felzenszwalb et al. (2010).

@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.boxes import Floats
 from nayan.core.errors import ShapeError
+from nayan.runtime.overlap import edges_of, exceeds, limit_of
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _ROUNDING = 1e-5
 """How much lower the threshold is for the search, so that rounding never hides a pair from the exact test."""
-_LEAST_AREA = 2e-38
-"""Keeps 0 / 0 away: boxes without area share nothing with any other."""
 _MANY_PAIRS = 20_000
 """From here on it pays to look at the heights of a pair before anything else is computed."""
 
@@ -36,22 +34,34 @@ class Swept:
 
     Attributes:
         rank: (N,) int64, the number that the caller gave each box.
-        span: (3, N) float64: the place in the sweep, and the least and greatest place of a partner.
-        edges: (5, N) float32 or float64: x1, y1, x2, y2 and the area.
-        limit: the IoU that a pair has to exceed, in the float type of the boxes.
+        place: (N,) float64, where in the sweep the left edge is.
+        reach: (N,) float64, where the partners that come later end.
+        edges: (5, N) of `edges_of`.
+        limit: the IoU that a pair has to exceed.
+        back: how far back the partners that come earlier begin: at most, and in widths.
     """
 
     rank: Index
-    span: NDArray[np.float64]
+    place: NDArray[np.float64]
+    reach: NDArray[np.float64]
     edges: Floats
     limit: float
+    back: tuple[float, float]
 
     def __len__(self) -> int:
         return len(self.rank)
 
     def select(self, rows: Mask) -> Swept:
         """Return some of the boxes, in the same order."""
-        return Swept(self.rank[rows], self.span[:, rows], self.edges[:, rows], self.limit)
+        index = rows.nonzero()[0]
+        return Swept(
+            self.rank.take(index),
+            self.place.take(index),
+            self.reach.take(index),
+            self.edges.take(index, axis=1),
+            self.limit,
+            self.back,
+        )
 
 
 def sweep(boxes: Floats, rank: Index, *, iou: float, labels: NDArray[np.integer] | None = None) -> Swept:
@@ -66,81 +76,47 @@ def sweep(boxes: Floats, rank: Index, *, iou: float, labels: NDArray[np.integer]
     Raises:
         ShapeError: if an edge is not finite.
     """
-    lowest = float(boxes.min())
-    length = float(boxes.max()) - lowest + 1
+    length = float(boxes.max()) - float(boxes.min()) + 1
     if not math.isfinite(length):
         raise ShapeError("boxes must be finite, some edges are NaN or infinite")
     place = boxes[:, 0].astype(np.float64)
-    if labels is not None:  # classes one after another, without a common stretch
-        start = labels * length
-        place += start
-        start += lowest
-    order = place.argsort()
-    edges = np.empty((5, len(boxes)), boxes.dtype)
-    edges[:4] = boxes.take(order, axis=0).T
-    sides = edges[2:4] - edges[:2]
-    np.maximum(sides, 0, out=sides)
-    np.maximum(sides[0] * sides[1], _LEAST_AREA, out=edges[4])
-    span = np.empty((3, len(boxes)))
-    place.take(order, out=span[0])
-    share = max(iou - _ROUNDING, 1e-9)
-    np.subtract(span[0], sides[0] * ((1 - share) / share), out=span[1])
-    np.add(span[0], sides[0] * (1 - share), out=span[2])
     if labels is not None:
-        np.maximum(span[1], start.take(order), out=span[1])
-    return Swept(rank.take(order), span, edges, _largest_not_above(iou, boxes.dtype))
+        place += labels * (2 * length)  # classes one after another, out of each other's reach
+    order = place.argsort()
+    place = place.take(order)
+    edges = edges_of(boxes.take(order, axis=0))
+    share = max(iou - _ROUNDING, 1e-9)
+    reach = (edges[2] - edges[0]) * (1 - share) + place
+    return Swept(
+        rank.take(order), place, reach, edges, limit_of(iou, boxes.dtype), (length, (1 - share) / share)
+    )
 
 
 def overlaps_within(boxes: Swept) -> tuple[Index, Index]:
     """Return (P,) twice: the ranks of both boxes of each pair with an IoU above the limit, once."""
     first = np.arange(1, len(boxes) + 1)
-    last = np.maximum(boxes.span[0].searchsorted(boxes.span[2]), first)
-    return _overlapping(boxes, boxes, first, last)
+    return _overlapping(boxes, boxes, first)
 
 
 def overlaps_between(boxes: Swept, others: Swept) -> tuple[Index, Index]:
     """Return (P,) ranks in `boxes` and (P,) in `others` of every pair with an IoU above the limit."""
-    first = others.span[0].searchsorted(boxes.span[1])
-    last = np.maximum(others.span[0].searchsorted(boxes.span[2]), first)
-    return _overlapping(boxes, others, first, last)
+    most, widths = boxes.back
+    back = np.minimum((boxes.edges[2] - boxes.edges[0]) * widths, most)
+    return _overlapping(boxes, others, others.place.searchsorted(boxes.place - back))
 
 
-def _overlapping(boxes: Swept, others: Swept, first: Index, last: Index) -> tuple[Index, Index]:
-    """Test each of `boxes` against the stretch [first, last) of `others`."""
-    counts = last - first
+def _overlapping(boxes: Swept, others: Swept, first: Index) -> tuple[Index, Index]:
+    """Test each of `boxes` against the stretch of `others` from `first` to its reach."""
+    counts = others.place.searchsorted(boxes.reach)
+    counts -= first
+    np.maximum(counts, 0, out=counts)
     ends = counts.cumsum()
     j = np.arange(ends[-1] if len(ends) else 0)  # (P,)
     j += (first - ends + counts).repeat(counts)
-    i = np.arange(len(boxes)).repeat(counts)
+    mine, rank = boxes.edges.repeat(counts, axis=1), boxes.rank.repeat(counts)
     if len(j) > _MANY_PAIRS:
-        above = others.edges[1].take(j) < boxes.edges[3].repeat(counts)
-        below = others.edges[3].take(j) > boxes.edges[1].repeat(counts)
-        near = (above & below).nonzero()[0]
-        i, j = i.take(near), j.take(near)
-    hit = (_iou(boxes.edges, others.edges, i, j) > boxes.limit).nonzero()[0]
-    return boxes.rank.take(i.take(hit)), others.rank.take(j.take(hit))
-
-
-def _iou(a: Floats, b: Floats, i: Index, j: Index) -> Floats:
-    """Return (P,) the IoU of pairs, rounded as torchvision rounds it; not above 0 where they are apart."""
-    mine, theirs = a.take(i, axis=1), b.take(j, axis=1)  # (5, P); few calls count when pairs are few
-    sides = np.minimum(mine[2:4], theirs[2:4])
-    sides -= np.maximum(mine[:2], theirs[:2])
-    shared: Floats = sides[0]
-    shared *= np.maximum(sides[1], 0, out=sides[1])  # one of two negative sides is enough to be none
-    union = mine[4]
-    union += theirs[4]
-    union -= shared
-    shared /= union
-    return shared
-
-
-@cache
-def _largest_not_above(threshold: float, kind: np.dtype[np.floating]) -> float:
-    """Return the largest number of a float type that is <= threshold.
-
-    float32(0.7) lies below 0.7, but float32(0.6) above it; compared with that, an IoU of 3/5 would not
-    exceed the threshold, though its float32 exceeds 0.6 and torchvision says so.
-    """
-    nearest = kind.type(threshold)
-    return float(nearest if float(nearest) <= threshold else np.nextafter(nearest, kind.type(-np.inf)))
+        top, bottom = others.edges[1].take(j), others.edges[3].take(j)
+        near = ((top < mine[3]) & (mine[1] < bottom)).nonzero()[0]
+        j, mine, rank = j.take(near), mine.take(near, axis=1), rank.take(near)
+    hit = exceeds(mine, others.edges.take(j, axis=1), boxes.limit).nonzero()[0]
+    return rank.take(hit), others.rank.take(j.take(hit))
