@@ -267,12 +267,13 @@ def split(
     val: float = 0.15,
     test: float = 0.15,
     seed: int = 0,
+    group: str | None = None,
     format: str | None = None,
 ) -> Splits:
     """Divide a data set into train, val and test in a new folder; the original is only read.
 
-    Every class gets its share, and copies of a picture stay on one side. Splits that the data already
-    have are kept.
+    Every class gets its share, and copies of a picture stay on one side, as do pictures of one group.
+    Splits that the data already have are kept.
 
     Args:
         data: a data set.
@@ -280,6 +281,9 @@ def split(
         val: fraction of the pictures to validate on.
         test: fraction of the pictures to test on.
         seed: of the drawing.
+        group: what is never parted: "auto" (versions, tiles and frames of one picture or clip, by their
+            names; None is the same), "none", "folder", or a regular expression whose first group names
+            the camera, video, patient, ... in the name of a picture.
         format: of the data; None to recognise it.
 
     Returns:
@@ -287,7 +291,9 @@ def split(
     """
     from nayan.data.splits import open_splits, write_splits
 
-    drawn = open_splits(Path(data), format=format, val_fraction=val, test_fraction=test, seed=seed)
+    drawn = open_splits(
+        Path(data), format=format, val_fraction=val, test_fraction=test, seed=seed, group=group
+    )
     write_splits(drawn, Path(out))
     return drawn
 

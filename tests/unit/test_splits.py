@@ -10,7 +10,7 @@ from drawn import classes_of, digest_of, draw, pixels
 from PIL import Image
 
 from nayan.core.errors import ConfigError, DataError, LabelError, NotFound
-from nayan.data import partition
+from nayan.data import together
 from nayan.data.readers import READERS
 from nayan.data.splits import Splits, open_splits, read_split, write_splits
 
@@ -120,7 +120,7 @@ def test_pictures_of_a_fixed_camera_are_still_divided(tmp_path: Path) -> None:
 def test_very_many_pictures_are_only_compared_byte_for_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partition, "NEAR_LIMIT", 5)
+    monkeypatch.setattr(together, "NEAR_LIMIT", 5)
     splits = open_splits(flat(tmp_path, a=4, b=4))
     assert "more than 5 pictures: only exact copies were looked for" in splits.notes
 

@@ -13,22 +13,33 @@ from nayan.cli.val import Data, Format
 
 def split(
     data: Data,
-    out: Annotated[Path, Parameter(help="a new folder, or a new .csv file that only lists the pictures")],
+    out: Annotated[
+        Path, Parameter(help="a new folder; or, for classes, a new .csv file that only lists them")
+    ],
     /,
     *,
     val: Annotated[float, Parameter(help="fraction of the pictures to validate on")] = 0.15,
     test: Annotated[float, Parameter(help="fraction of the pictures to test on")] = 0.15,
     seed: Annotated[int, Parameter(help="of the drawing")] = 0,
+    group: Annotated[
+        str | None,
+        Parameter(
+            help="what is never parted: auto (versions, tiles and frames, by their names), none, folder, or "
+            r"a pattern such as '(cam\d+)_' whose group names the camera, video, patient, ...",
+            metavar="PATTERN",
+        ),
+    ] = None,
     format: Format = None,
     common: Common = COMMON,
 ) -> Output:
     """Divide a data set into train, val and test in a new folder.
 
-    Every class gets its share, and copies of a picture stay on one side.
+    Every class gets its share, and copies of a picture, frames of a clip and pictures of a group stay on
+    one side.
     """
     from nayan import api
 
-    drawn = api.split(data, out, val=val, test=test, seed=seed, format=format)
+    drawn = api.split(data, out, val=val, test=test, seed=seed, group=group, format=format)
     for note in drawn.notes:
         common.say(f"note: {note}")
     counts = {part.split: len(part) for part in (drawn.train, drawn.val, drawn.test) if part is not None}

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nayan.core.errors import DataError
-from nayan.core.types import Dataset, Label
+from nayan.core.types import Boxes, Dataset, Label, Target
 
 
 def match_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
@@ -25,9 +28,13 @@ def match_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
             f"{data.root}: the model does not know the classes {', '.join(unknown)}",
             hint=f"it knows {', '.join(classes)}; rename or remove the others",
         )
-    place = [list(classes).index(name) for name in data.classes]
-    samples = tuple(
-        replace(sample, target=Label(place[sample.target.index])) if sample.target is not None else sample
-        for sample in data.samples
-    )
+    place = np.array([list(classes).index(name) for name in data.classes], np.int64)
+    samples = tuple(replace(sample, target=_renumbered(sample.target, place)) for sample in data.samples)
     return replace(data, samples=samples, classes=tuple(classes))
+
+
+def _renumbered(target: Target, place: NDArray[np.int64]) -> Target:
+    """Return the target with class i as class `place[i]`."""
+    if isinstance(target, Label):
+        return Label(int(place[target.index]))
+    return replace(target, labels=place[target.labels]) if isinstance(target, Boxes) else None

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from nayan.core.errors import DataError
-from nayan.core.types import Dataset, Label
+from nayan.core.types import Boxes, Dataset, Label, Target
 
 PREFIX_BYTES = 4096
 
@@ -16,8 +16,9 @@ def fingerprint(dataset: Dataset) -> str:
     """Return the SHA-256, as 64 hex digits, of what is in a data set; not of where it lies or its order.
 
     Hashed are the names of the classes in their order, then for each sample in the order of the ids:
-    the id, the number of its class, the size of its file and the first 4096 bytes of it; where it
-    has no file of its own, the shape and all pixels. A picture that was changed after its first 4096
+    the id, the number of its class (of boxes: their classes, coordinates, crowd marks and areas, in their
+    order), the size of its file and the first 4096 bytes of it; where it has no file of its own, the
+    shape and all pixels. A picture that was changed after its first 4096
     bytes, without a change of size, is not noticed: that is the price of not reading everything.
 
     Raises:
@@ -28,7 +29,8 @@ def fingerprint(dataset: Dataset) -> str:
         _add(digest, name.encode())
     for sample in sorted(dataset.samples, key=lambda sample: sample.id):
         _add(digest, sample.id.encode())
-        _add(digest, str(sample.target.index if isinstance(sample.target, Label) else None).encode())
+        for part in _target_parts(sample.target):
+            _add(digest, part)
         if sample.path is None:
             image = sample.load()
             _add(digest, str(image.shape).encode())
@@ -43,6 +45,16 @@ def fingerprint(dataset: Dataset) -> str:
                 f"{sample.path}: cannot be read: {error.strerror}", hint="run `nayan doctor DATA`"
             ) from error
     return digest.hexdigest()
+
+
+def _target_parts(target: Target) -> list[bytes]:
+    """Return what is hashed of a ground truth; numbers in the byte order of no particular machine."""
+    if not isinstance(target, Boxes):
+        return [str(target.index if isinstance(target, Label) else None).encode()]
+    numbers = [target.labels.astype("<i8").tobytes(), target.xyxy.astype("<f4").tobytes()]
+    crowd = b"" if target.crowd is None or not target.crowd.any() else target.crowd.tobytes()
+    areas = b"" if target.areas is None else target.areas.astype("<f4").tobytes()
+    return [b"boxes", *numbers, crowd, areas]
 
 
 def _add(digest: hashlib._Hash, part: bytes) -> None:

@@ -1,46 +1,106 @@
-"""Divide a data set into splits: seeded, by class, and without parting pictures that are the same."""
+"""Divide a data set into splits: seeded, by class, and without parting pictures that belong together."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import DataError, LabelError
-from nayan.core.types import Dataset, Sample
-from nayan.data.hashing import content_hash, near_duplicates, perceptual_hash, thumbnail
-from nayan.data.readers.base import SPLITS, label_of
-
-NEAR_LIMIT = 20_000
-"""Pictures up to which near duplicates are looked for, since each one has to be decoded."""
-
-_HASH_SIZE = (64, 64)  # enough for the perceptual hash, and fast to decode
+from nayan.core.types import Dataset, Label
+from nayan.data.readers.base import SPLITS, classes_in, counted, has_boxes, label_of
+from nayan.data.stratify import stratify
+from nayan.data.together import together
 
 
 def draw_splits(
-    data: Dataset, *, val_fraction: float, test_fraction: float, seed: int
+    data: Dataset, *, val_fraction: float, test_fraction: float, seed: int, group: str = "auto"
 ) -> tuple[dict[str, Dataset], list[str]]:
     """Divide a data set into "train", "val" and, where its fraction is not 0, "test".
 
-    Pictures with equal bytes, and those that look the same (see `data.hashing`), stay together. Each
-    class has pictures in train and in val, and in test where there are three or more. A picture that
-    stands under two classes goes to train, with its copies.
+    Pictures with equal bytes, those that look the same (see `data.hashing`), and those of one group (see
+    `data.families`) stay together. Of whole-picture classes each has pictures in train and in val, and in
+    test where there are three or more. Boxes are shared out by the classes that a picture shows: each is
+    in train, and in val and test where it can be spared.
+
+    Args:
+        data: every picture has a target.
+        val_fraction: share for validation.
+        test_fraction: share for testing; 0 for none.
+        seed: of the drawing.
+        group: "auto": versions, tiles and frames by their names; "none"; "folder"; or a regular
+            expression whose first group names the camera, video, patient, ...
 
     Returns:
         The data sets by split, in the order of `data`, and sentences that tell what was done.
 
     Raises:
-        LabelError: if a class has only one picture, or only copies of one.
+        LabelError: if a class has only one picture, or only copies of one, or lies in one group alone.
+        DataError: if all pictures belong together.
+        ConfigError: if `group` makes no sense for these pictures.
     """
-    groups, notes = _groups(data)
-    labels = np.array([data.classes.index(label_of(sample, data.classes)) for sample in data.samples])
-    chosen = np.zeros(len(data), np.int64)  # position in SPLITS of every sample; 0 = train
+    groups, families, notes = together(data, group)
+    if len(groups) < 2:
+        raise DataError(
+            f"{data.root}: {counted(data, 'picture')} that must not be parted; one to train and one to check "
+            "are needed",
+            hint="add other pictures, or make a folder val/ of your own",
+        )
     rng = np.random.default_rng(seed)
+    fractions = {"val": val_fraction, "test": test_fraction}
+    if families or not all(isinstance(sample.target, Label) for sample in data.samples):
+        chosen, why = _by_classes_present(data, groups, fractions, rng=rng)
+        how = "by the classes in each picture"
+    else:
+        chosen, why = _class_by_class(data, groups, fractions, rng=rng)
+        how = "by class"
+    notes += why
+    drawn = {
+        split: _part(data, np.flatnonzero(chosen == number), split)
+        for number, split in enumerate(SPLITS)
+        if split != "test" or (chosen == number).any()
+    }
+    counts = ", ".join(f"{split} {len(part)}" for split, part in drawn.items())
+    kept = "groups and copies together" if families else "copies together"
+    notes.append(f"the splits were drawn with seed {seed}, {how}, {kept}: {counts}")
+    return drawn, notes
+
+
+def _by_classes_present(
+    data: Dataset, groups: list[list[int]], fractions: dict[str, float], *, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the position in SPLITS of every sample, where groups may show several classes; and notes."""
+    shows = np.zeros((len(data), len(data.classes)), np.int64)  # (samples, C)
+    for position, sample in enumerate(data.samples):
+        shows[position, classes_in(sample.target)] = 1
+    counts = np.array([shows[group].sum(axis=0) for group in groups])  # (G, C)
+    sizes = np.array([len(group) for group in groups])
+    share = [1 - sum(fractions.values()), *(fractions[split] for split in SPLITS[1:])]
+    parts = stratify(counts, sizes, share, rng=rng)
+    chosen = np.zeros(len(data), np.int64)
+    for group, part in zip(groups, parts, strict=True):
+        chosen[group] = part
+    notes = []
+    for number, name in enumerate(data.classes):
+        holders = (counts[:, number] > 0).sum()
+        if holders == 0:
+            notes.append(f"class {name!r} has no {'box' if has_boxes(data.samples) else 'picture'} at all")
+        elif not (parts[counts[:, number] > 0] == SPLITS.index("val")).any():
+            if not has_boxes(data.samples):
+                raise _one_group(data, shows[:, number] > 0, name)
+            where = "one picture or group" if holders == 1 else "pictures that train cannot spare"
+            notes.append(f"class {name!r} is in {where} only: there is none of it in val")
+    return chosen, notes
+
+
+def _class_by_class(
+    data: Dataset, groups: list[list[int]], fractions: dict[str, float], *, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the position in SPLITS of every sample, where all but copies show one class; and notes."""
+    labels = np.array([data.classes.index(label_of(sample, data.classes)) for sample in data.samples])
+    chosen = np.zeros(len(data), np.int64)  # 0 = train
+    notes = []
     mixed = [group for group in groups if len(set(labels[group])) > 1]
     if mixed:
         first = data.samples[mixed[0][0]].id
@@ -55,17 +115,9 @@ def draw_splits(
         in_train = any(label in labels[group] for group in mixed)
         if not pure or (len(pure) < 2 and not in_train):
             raise _too_few(data, labels == label, name)
-        fractions = {"val": val_fraction, "test": test_fraction}
         for split, members in _divide(pure, fractions, give_all=in_train, rng=rng).items():
             chosen[members] = SPLITS.index(split)
-    drawn = {
-        split: _part(data, np.flatnonzero(chosen == number), split)
-        for number, split in enumerate(SPLITS)
-        if split != "test" or (chosen == number).any()
-    }
-    counts = ", ".join(f"{split} {len(part)}" for split, part in drawn.items())
-    notes.append(f"the splits were drawn with seed {seed}, by class, copies together: {counts}")
-    return drawn, notes
+    return chosen, notes
 
 
 def _part(data: Dataset, positions: NDArray[np.int64], split: str) -> Dataset:
@@ -98,72 +150,6 @@ def _divide(
     return drawn
 
 
-def _groups(data: Dataset) -> tuple[list[list[int]], list[str]]:
-    """Return the positions of all samples in groups that must not be parted, and notes."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        contents = list(pool.map(content_hash, data.samples))
-        looks = list(pool.map(_look, data.samples)) if len(data) <= NEAR_LIMIT else []
-    notes = []
-    exact: dict[str, list[int]] = {}
-    for position, content in enumerate(contents):
-        exact.setdefault(content, []).append(position)
-    groups = list(exact.values())
-    if len(groups) < len(data):
-        notes.append(f"exact copies stay in the split of their original: {len(data) - len(groups)}")
-    if not looks:
-        notes.append(f"more than {NEAR_LIMIT} pictures: only exact copies were looked for")
-        return groups, notes
-    broken = looks.count(None)
-    if broken:
-        notes.append(f"pictures that cannot be decoded: {broken}; `nayan doctor` names them")
-    return _with_near(data, groups, looks, notes), notes
-
-
-Look = tuple[int, NDArray[np.uint8]]
-"""Perceptual hash and thumbnail of one picture."""
-
-
-def _look(sample: Sample) -> Look | None:
-    try:
-        image = sample.load(_HASH_SIZE)
-    except DataError:  # a broken picture only loses this comparison; training and doctor name it
-        return None
-    return perceptual_hash(image), thumbnail(image)
-
-
-def _with_near(
-    data: Dataset, groups: list[list[int]], looks: Sequence[Look | None], notes: list[str]
-) -> list[list[int]]:
-    """Merge groups whose pictures look the same, unless that would swallow more than half of a class."""
-    known = [(number, look) for number, group in enumerate(groups) if (look := looks[group[0]]) is not None]
-    if not known:
-        return groups
-    alike = near_duplicates(
-        [look[0] for _, look in known], thumbnails=np.stack([look[1] for _, look in known])
-    )
-    sizes = Counter(sample.target for sample in data.samples)
-    merged: dict[int, list[int]] = dict(enumerate(groups))
-    joined = 0
-    for positions in alike:
-        numbers = [known[position][0] for position in positions]
-        members = sorted(member for number in numbers for member in groups[number])
-        classes = Counter(data.samples[member].target for member in members)
-        # Pictures of a fixed camera all look alike: kept together, they would leave nothing to test on.
-        if any(2 * count > sizes[target] for target, count in classes.items()):
-            notes.append(
-                f"{len(members)} pictures look like {data.samples[members[0]].id}, more than half of their "
-                "class; only exact copies of them stay together"
-            )
-            continue
-        for number in numbers[1:]:
-            del merged[number]
-        merged[numbers[0]] = members
-        joined += len(numbers) - 1
-    if joined:
-        notes.append(f"pictures that look the same stay in one split: {joined} beside their likes")
-    return list(merged.values())
-
-
 def _too_few(data: Dataset, of_class: NDArray[np.bool_], name: str) -> LabelError:
     members = [data.samples[i].id for i in np.flatnonzero(of_class)]
     found = (
@@ -175,4 +161,13 @@ def _too_few(data: Dataset, of_class: NDArray[np.bool_], name: str) -> LabelErro
         f"{data.root}: class {name!r} has {found}: {', '.join(members[:3])}; "
         "one to train and one to check are needed",
         hint=f"add pictures of {name!r}, or remove the class",
+    )
+
+
+def _one_group(data: Dataset, of_class: NDArray[np.bool_], name: str) -> LabelError:
+    members = [data.samples[i] for i in np.flatnonzero(of_class)]
+    return LabelError(
+        f"{data.root}: class {name!r} has {counted(members, 'picture')}, such as {members[0].id}, but in no "
+        "two groups that train could spare one of; one to train and one to check are needed",
+        hint=f"add pictures of {name!r} of another group, or draw without groups: nayan split --group none",
     )

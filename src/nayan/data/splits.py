@@ -1,20 +1,22 @@
 """Training, validation and test pictures of any data set; made without copying where they do not exist.
 
 A split that nayan makes is seeded, keeps the share of every class, and never parts pictures that are
-the same: a copy of a training picture among the test pictures would make the score a lie.
+the same or of one group (a clip, a camera, a patient): a copy of a training picture among the test
+pictures would make the score a lie.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nayan.core.errors import ConfigError, DataError, LabelError
-from nayan.core.types import Dataset, Label
+from nayan.core.types import Boxes, Dataset, Sample
 from nayan.data.partition import draw_splits
 from nayan.data.readers import Recognition, recognise
-from nayan.data.readers.base import check_outside, check_split, label_of
+from nayan.data.readers.base import check_outside, check_split, classes_in, counted, has_boxes, label_of
 from nayan.data.readers.csv import write_table
 from nayan.data.readers.folder import FolderReader
 
@@ -44,7 +46,12 @@ class Splits:
         """What was recognised, such as "folder (5 classes, train 500, val 100, test 125)"."""
         parts = [part for part in (self.train, self.val, self.test) if part is not None]
         counts = ", ".join(f"{part.split} {len(part)}" for part in parts)
-        return f"{self.recognition.reader.name} ({len(self.train.classes)} classes, {counts})"
+        if has_boxes(self.train.samples):
+            targets = (sample.target for part in parts for sample in part.samples)
+            boxes = sum(len(target) for target in targets if isinstance(target, Boxes))
+            counts += f"; {boxes:,} boxes"
+        classes = counted(self.train.classes, "class")
+        return f"{self.recognition.reader.name} ({classes}, {counts})"
 
 
 def open_splits(
@@ -54,11 +61,13 @@ def open_splits(
     val_fraction: float = 0.15,
     test_fraction: float = 0.15,
     seed: int = 0,
+    group: str | None = None,
 ) -> Splits:
     """Read a data set as train, val and test; draw those that it does not have from its training pictures.
 
     With train and val on disk nothing is drawn. With train and test, val is taken from train. With
-    train alone, or no splits at all, val and test are drawn. Nothing on disk changes.
+    train alone, or no splits at all, val and test are drawn. Nothing on disk changes. In data with boxes,
+    pictures of which nothing is known are left out; a picture of the background has an empty annotation.
 
     Args:
         root: folder or file.
@@ -66,11 +75,14 @@ def open_splits(
         val_fraction: share of each class for validation, in (0, 0.5).
         test_fraction: share of each class for testing, in [0, 0.5); 0 for none.
         seed: the same seed and pictures give the same splits.
+        group: which pictures are never parted when splits are drawn: "auto" (the same as None), "none",
+            "folder" or a regular expression; see `draw_splits`.
 
     Raises:
-        DataError: if the data has no training pictures, or fewer than two classes.
+        DataError: if the data has no training pictures, no targets, no box to learn from, or a single class
+            for whole pictures.
         LabelError: if a class has a single picture, or none to train on.
-        ConfigError: if a fraction is impossible.
+        ConfigError: if a fraction is impossible, or `group` is given where nothing is drawn.
     """
     if not 0 < val_fraction < 0.5 or not 0 <= test_fraction < 0.5:
         raise ConfigError(
@@ -84,19 +96,23 @@ def open_splits(
             f"{root}: has {' and '.join(names)}, but no train", hint="name the training folder train/"
         )
     ready = {name: found.reader.read(Path(root), name) for name in names or ("all",)}
-    base = ready["train"] if names else ready["all"]
-    if len(base.classes) < 2:
-        raise DataError(
-            f"{root}: there is a single class, {base.classes[0]!r}; a classifier needs two or more",
-            hint="add pictures of another class",
-        )
     notes = [note for data in ready.values() for note in data.notes]
+    notes += _without_unknown(ready)
+    base = ready["train"] if names else ready["all"]
+    _check_learnable(base)
     made = "val" not in ready
     if made:
         fraction = 0.0 if "test" in ready else test_fraction
-        drawn, why = draw_splits(base, val_fraction=val_fraction, test_fraction=fraction, seed=seed)
+        drawn, why = draw_splits(
+            base, val_fraction=val_fraction, test_fraction=fraction, seed=seed, group=group or "auto"
+        )
         ready = {**ready, **drawn}
         notes += why
+    elif group is not None:
+        raise ConfigError(
+            f"--group {group}: {root} has its own {', '.join(ready)}, so nothing is drawn",
+            hint="leave --group out, or point at data without splits",
+        )
     _check_classes(ready)
     return Splits(
         ready["train"], ready["val"], ready.get("test"), found, tuple(dict.fromkeys(notes)), made=made
@@ -124,19 +140,34 @@ def write_splits(splits: Splits, out: Path, *, link: bool = False) -> Path:
     Args:
         splits: what `open_splits` returned.
         out: a new file ending in .csv for a table with the columns file, label, split, which is a
-            data set of its own; else a new folder for `train/daisy/1.jpg`, ...
-        link: for folders: share the files (hard links) instead of copying them, where the disk can.
+            data set of its own; else a new folder for `train/daisy/1.jpg`, ... Data with boxes are
+            written in their own format into a new folder.
+        link: for folders of classes: share the files (hard links) instead of copying them, where the
+            disk can.
 
     Raises:
-        ConfigError: if `out` lies in the data set.
-        DataError: if `out` exists, or a table is wanted of pictures that have no files of their own.
+        ConfigError: if `out` lies in the data set, or a table is wanted of boxes.
+        DataError: if `out` exists, the format is only read, or a table is wanted of pictures that have no
+            files of their own.
     """
     out = Path(out)
     parts = {part.split: part for part in (splits.train, splits.val, splits.test) if part is not None}
     check_outside(out, splits.train.root)
+    if has_boxes(splits.train.samples):
+        if out.suffix.lower() == ".csv":
+            raise ConfigError(
+                f"{out}: a table of classes cannot hold boxes",
+                hint=f"name a folder; it is written as {splits.recognition.reader.name}, as the data is",
+            )
+        splits.recognition.reader.write(parts, out)
+        return out
     if out.suffix.lower() != ".csv":
         FolderReader().write(parts, out, link=link)
         return out
+    return _write_table(parts, out)
+
+
+def _write_table(parts: Mapping[str, Dataset], out: Path) -> Path:
     if out.exists():
         raise DataError(f"{out}: exists, and nothing is ever overwritten", hint="name a new file")
     base = out.parent.resolve()
@@ -155,16 +186,61 @@ def write_splits(splits: Splits, out: Path, *, link: bool = False) -> Path:
     return out
 
 
+def _without_unknown(ready: dict[str, Dataset]) -> list[str]:
+    """Take pictures without a target out of data with boxes, in place; return sentences that say so."""
+    notes = []
+    for split, data in ready.items():
+        known = tuple(sample for sample in data.samples if sample.target is not None)
+        if len(known) < len(data) and has_boxes(known):
+            first = next(sample.id for sample in data.samples if sample.target is None)
+            gone = len(data) - len(known)
+            notes.append(
+                f"{split}: {gone} {'picture' if gone == 1 else 'pictures'} without annotations left out, "
+                f"such as {first}"
+            )
+            ready[split] = replace(data, samples=known)
+    return notes
+
+
+def _check_learnable(base: Dataset) -> None:
+    """Raise DataError unless there is something to tell apart, or something to find."""
+    if all(sample.target is None for sample in base.samples):
+        raise DataError(
+            f"{base.root}: none of {counted(base.samples, 'picture')} to train on has a class or boxes",
+            hint="annotate them, or check that the annotations lie where the format wants them",
+        )
+    if has_boxes(base.samples):
+        if not any(classes_in(sample.target) for sample in base.samples):
+            raise DataError(
+                f"{base.root}: there is not one box in {counted(base.samples, 'picture')} to train on",
+                hint="run `nayan doctor DATA`; it names annotations that were left out",
+            )
+    elif len(base.classes) < 2:
+        raise DataError(
+            f"{base.root}: there is a single class, {base.classes[0]!r}; a classifier needs two or more",
+            hint="add pictures of another class",
+        )
+
+
 def _check_classes(splits: dict[str, Dataset]) -> None:
     """Raise LabelError if a split has a class that cannot be learned."""
     classes = splits["train"].classes
-    trained = {sample.target for sample in splits["train"].samples}
+    boxes = has_boxes(splits["train"].samples)
+    trained = {index for sample in splits["train"].samples for index in classes_in(sample.target)}
     for split, data in splits.items():
         for sample in data.samples:
-            if sample.target not in trained:
-                known = [name for number, name in enumerate(classes) if Label(number) in trained]
+            unseen = _unseen(sample, classes, trained, boxes=boxes)
+            if unseen:
+                known = [name for number, name in enumerate(classes) if number in trained]
                 raise LabelError(
-                    f"{data.root}: class {label_of(sample, classes)!r} has pictures in {split} "
+                    f"{data.root}: class {unseen!r} has {'boxes' if boxes else 'pictures'} in {split} "
                     f"({sample.id}), but none in train",
                     hint=f"add some to train, or remove the class; train has {', '.join(known[:20])}",
                 )
+
+
+def _unseen(sample: Sample, classes: Sequence[str], trained: Container[int], *, boxes: bool) -> str:
+    """Return the name of a class of the picture that training does not see, "" if there is none."""
+    if not boxes:
+        label_of(sample, classes)  # refuses a picture without a class
+    return next((classes[index] for index in classes_in(sample.target) if index not in trained), "")

@@ -14,7 +14,7 @@ from typing import Protocol
 import PIL.Image
 
 from nayan.core.errors import ConfigError, DataError, FormatError, LabelError, NotFound
-from nayan.core.types import Dataset, Label, Sample
+from nayan.core.types import Boxes, Dataset, Label, Sample, Target
 
 SPLITS = ("train", "val", "test")
 """The names of splits, in the order in which they are listed everywhere."""
@@ -109,9 +109,10 @@ def check_ids(samples: Iterable[Sample], root: Path) -> None:
 
 def class_notes(data: Sequence[Sample], classes: Sequence[str], split: str) -> list[str]:
     """Return sentences about classes that a split lacks and names that are easily mixed up."""
-    counts = Counter(sample.target.index for sample in data if sample.target is not None)
+    found = {index for sample in data for index in classes_in(sample.target)}
     where = "the data set" if split == "all" else split
-    notes = [f"{where} has no picture of class {name!r}" for i, name in enumerate(classes) if not counts[i]]
+    noun = "box" if has_boxes(data) else "picture"
+    notes = [f"{where} has no {noun} of class {name!r}" for i, name in enumerate(classes) if i not in found]
     spellings: dict[str, list[str]] = {}
     for name in classes:
         spellings.setdefault(
@@ -124,21 +125,44 @@ def class_notes(data: Sequence[Sample], classes: Sequence[str], split: str) -> l
     ]
 
 
+def classes_in(target: Target) -> list[int]:
+    """Return the classes that a picture shows, each once, in order; none where nothing is known of it.
+
+    >>> classes_in(Label(3)), classes_in(Boxes.none()), classes_in(None)
+    ([3], [], [])
+    """
+    if isinstance(target, Label):
+        return [target.index]
+    return sorted({int(label) for label in target.labels}) if target is not None else []
+
+
+def has_boxes(samples: Iterable[Sample]) -> bool:
+    """Return whether the ground truth is boxes, judged by the first picture that has one."""
+    first = next((sample.target for sample in samples if sample.target is not None), None)
+    return isinstance(first, Boxes)
+
+
 def counted(things: Sized, noun: str) -> str:
     """Return a number with its noun.
 
     >>> counted(["a"], "picture"), counted([], "picture")
     ('1 picture', '0 pictures')
     """
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+    ending = "" if len(things) == 1 else "es" if noun.endswith(("x", "s")) else "s"
+    return f"{len(things)} {noun}{ending}"
 
 
 def label_of(sample: Sample, classes: Sequence[str]) -> str:
     """Return the name of a sample's class.
 
     Raises:
-        LabelError: if it has none, or one outside the classes.
+        LabelError: if it has none, one outside the classes, or boxes in its place.
     """
+    if isinstance(sample.target, Boxes):
+        raise LabelError(
+            f"{sample.id}: the picture has {counted(sample.target, 'box')}, not one class for all of it",
+            hint="boxes are kept by the formats of detection, such as coco, yolo and voc",
+        )
     if not isinstance(sample.target, Label):
         raise LabelError(
             f"{sample.id}: the picture has no class", hint="only labelled pictures can be written"
