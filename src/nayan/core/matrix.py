@@ -26,6 +26,10 @@ LEAN = 50
 """Degrees by which the names over the columns lean."""
 
 
+CELLS_PX = ((6, 52), (12, 40), (20, 30), (40, 25))
+"""Sides of a cell, for matrices of at most so many classes."""
+
+
 def confusion_matrix(
     counts: Sequence[Sequence[int]], classes: Sequence[str], *, shares: bool = False, background: str = ""
 ) -> Svg:
@@ -42,7 +46,7 @@ def confusion_matrix(
     """
     names = [*classes, background] if background else list(classes)
     number = len(names)
-    cell = 40 if number <= 12 else 30 if number <= 20 else 25 if number <= 40 else max(11, 900 // number)
+    cell = next((px for most, px in CELLS_PX if number <= most), max(11, 900 // number))
     size = min(12, cell - 1)
     longest = min(150.0, max((text_width(name, size) for name in names), default=0.0))
     left, top = longest + 34, longest * math.sin(math.radians(LEAN)) + 40

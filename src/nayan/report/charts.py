@@ -25,6 +25,9 @@ from nayan.core.types import Size
 
 Points = Sequence[tuple[float, float]]
 
+LEFT = 58
+"""Room for the numbers of the vertical axis in px."""
+
 MAX_DOTS = 60
 """Lines of more points than this carry no dots, so that the page stays small."""
 
@@ -58,17 +61,17 @@ def line_chart(
         size: (height, width) in pixels.
     """
     epochs = [x for points in series.values() for x, _ in points]
-    margin = min(120.0, max(text_width(name) for name in series)) + 16 if len(series) > 1 else 14
+    margin = min(126.0, 1.12 * max(text_width(name) for name in series)) + 16 if len(series) > 1 else 14
     bottom, right = size[0] - 44, size[1] - margin
     frame = Frame(
         (min(epochs), max(*epochs, min(epochs) + 1)),
         _range([y for points in series.values() for _, y in points], percent=percent),
-        (52, 30, right, bottom),
+        (LEFT, 30, right, bottom),
     )
     whole = [t for t in ticks(*frame.x_range, count=max(2, round(size[1] / 70))) if t == round(t)]
     rows = [t for t in ticks(*frame.y_range, count=max(2, round(size[0] / 55))) if t <= frame.y_range[1]]
     parts = [*_bands(rounds, frame), *frame.rows(rows, percent=percent), *frame.columns(whole)]
-    parts.append(label("epoch", (52 + right) / 2, bottom + 36, text_anchor="middle", fill=MUTED))
+    parts.append(label("epoch", (LEFT + right) / 2, bottom + 36, text_anchor="middle", fill=MUTED))
     if best is not None:
         parts += _best(best, frame)
     ends = _apart([frame.y(points[-1][1]) for points in series.values()], lowest=bottom)
