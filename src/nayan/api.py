@@ -252,7 +252,7 @@ def convert(data: Place, out: Place, *, to: str, format: str | None = None) -> C
     Args:
         data: only read.
         out: a new folder outside of `data`.
-        to: "folder", "csv", "idx".
+        to: "folder", "csv" or "idx" for classes; "coco", "yolo", ... for boxes.
         format: of the source; None to recognise it.
     """
     from nayan.data.convert import convert as write

@@ -20,7 +20,12 @@ def convert(
     out: NewFolder,
     /,
     *,
-    to: Annotated[str, Parameter(help="format to write: folder, csv, idx", metavar="FORMAT")],
+    to: Annotated[
+        str,
+        Parameter(
+            help="format to write: folder, csv, idx; for boxes: coco, yolo, voc, ...", metavar="FORMAT"
+        ),
+    ],
     format: Format = None,
     common: Common = COMMON,
 ) -> Output:
@@ -31,14 +36,14 @@ def convert(
     for note in report.notes:
         common.say(f"note: {note}")
     return common.output(
-        asdict(report), f"{report.source} -> {report.target}\n{counts_text(out, report.after)}"
+        asdict(report), f"{report.source} -> {report.target}\n{counts_text(out, report.pictures)}"
     )
 
 
-def counts_text(out: Path, counts: Mapping[str, Mapping[str, int]]) -> str:
+def counts_text(out: Path, pictures: Mapping[str, int]) -> str:
     """Return where a data set was written, and how many pictures each split has.
 
-    >>> counts_text(Path("new"), {"train": {"cat": 1000, "dog": 200}, "val": {"cat": 3}})
+    >>> counts_text(Path("new"), {"train": 1200, "val": 3})
     'new: train 1,200, val 3 pictures'
     """
-    return f"{out}: {', '.join(f'{name} {sum(split.values()):,}' for name, split in counts.items())} pictures"
+    return f"{out}: {', '.join(f'{name} {count:,}' for name, count in pictures.items())} pictures"

@@ -5,17 +5,24 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nayan.core.errors import DataError
-from nayan.core.types import Dataset
+from nayan.core.types import Boxes, Dataset, Sample
+from nayan.data.hashing import content_hash
 from nayan.data.readers import READERS, recognise
-from nayan.data.readers.base import Reader, check_new, check_outside, label_of
+from nayan.data.readers.base import Reader, check_new, check_outside, has_boxes, label_of
 
 Counts = Mapping[str, Mapping[str, int]]
-"""Pictures of each class in each split: {split: {class: number}}."""
+"""Pictures, or boxes, of each class in each split: {split: {class: number}}."""
+
+SAME_PX = 0.01
+"""How far a side of a box may be from where it was: formats round, and store fractions or centres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +33,9 @@ class ConversionReport:
         source: the format that was read.
         target: the format that was written.
         out: the new folder.
-        before: pictures that were read.
-        after: pictures found when the new folder was read back; equal to `before`.
+        before: pictures, or boxes, that were read.
+        after: those found when the new folder was read back; equal to `before`.
+        pictures: number of them in each split.
         notes: what was left out or is different now, one sentence each.
     """
 
@@ -36,13 +44,15 @@ class ConversionReport:
     out: Path
     before: Counts
     after: Counts
+    pictures: Mapping[str, int]
     notes: tuple[str, ...]
 
 
 def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> ConversionReport:
     """Write the data set `src` into the new folder `out` in the format `to`, and read it back to compare.
 
-    The source is only read. The new folder appears when it is complete and checked, or not at all.
+    The source is only read. The new folder appears when it is complete and checked, or not at all: every
+    class has as many pictures as before, and every picture has its boxes, with their classes and places.
 
     Args:
         src: folder or file.
@@ -68,14 +78,20 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
         writer.write(splits, draft)
         written = _read_back(writer, draft)
         after = count(written)
-        compare(before, after)
+        noun = "boxes" if any(has_boxes(data.samples) for data in splits.values()) else "pictures"
+        compare(before, after, noun=noun)
+        if noun == "boxes":
+            compare_boxes(splits, written)
         publish(draft, out)
     except BaseException:
         shutil.rmtree(draft)
         raise
     notes = [note for data in splits.values() for note in data.notes]
     notes += _changes(next(iter(splits.values())), next(iter(written.values())))
-    return ConversionReport(found.reader.name, to, out, before, after, tuple(dict.fromkeys(notes)))
+    if noun == "boxes" and _has_areas(splits) and not _has_areas(written):
+        notes.append(f"the areas of the objects are gone: {to} keeps those of the boxes only")
+    pictures = {split: len(data) for split, data in splits.items()}
+    return ConversionReport(found.reader.name, to, out, before, after, pictures, tuple(dict.fromkeys(notes)))
 
 
 def publish(draft: Path, out: Path) -> None:
@@ -87,24 +103,88 @@ def publish(draft: Path, out: Path) -> None:
 
 
 def count(splits: Mapping[str, Dataset]) -> Counts:
-    """Return the number of pictures of each class in each split."""
-    return {
-        split: dict(Counter(label_of(sample, data.classes) for sample in data.samples))
-        for split, data in splits.items()
-    }
+    """Return the number of pictures, or boxes, of each class in each split."""
+    return {split: dict(Counter(_class_names(data))) for split, data in splits.items()}
 
 
-def compare(before: Counts, after: Counts) -> None:
+def _class_names(data: Dataset) -> Iterator[str]:
+    """Yield the class of every box, or of every picture where there are no boxes."""
+    boxes = has_boxes(data.samples)
+    for sample in data.samples:
+        if not boxes:
+            yield label_of(sample, data.classes)
+        elif isinstance(sample.target, Boxes):
+            yield from (data.classes[label] for label in sample.target.labels)
+
+
+def compare(before: Counts, after: Counts, *, noun: str = "pictures") -> None:
     """Raise DataError, naming the first difference, unless the counts agree."""
     for split in dict.fromkeys([*before, *after]):
         old, new = before.get(split, {}), after.get(split, {})
         for name in dict.fromkeys([*old, *new]):
             if old.get(name, 0) != new.get(name, 0):
                 raise DataError(
-                    f"{split}, class {name!r}: {old.get(name, 0)} pictures before, {new.get(name, 0)} after; "
+                    f"{split}, class {name!r}: {old.get(name, 0)} {noun} before, {new.get(name, 0)} after; "
                     "nothing was written",
                     hint="run `nayan doctor DATA`; names that differ only in case or accents may clash",
                 )
+
+
+def compare_boxes(before: Mapping[str, Dataset], after: Mapping[str, Dataset]) -> None:
+    """Raise DataError, naming the first difference, unless each picture has the boxes that it had.
+
+    Pictures are told by their content, since formats name them differently. Boxes agree in their order,
+    class and crowd mark, and within `SAME_PX` in their sides.
+    """
+    pixels = any(sample.path is None for data in before.values() for sample in data.samples)
+    for split, data in before.items():
+        found: dict[str, list[_Truth]] = {}
+        for sample in after[split].samples:
+            found.setdefault(_content(sample, pixels), []).append(_truth(sample, after[split].classes))
+        for sample in data.samples:
+            truth = _truth(sample, data.classes)
+            left = found.get(_content(sample, pixels), [])
+            match = next((i for i, other in enumerate(left) if _agree(truth, other)), None)
+            if match is None:
+                what = "has other boxes" if left else "is missing, or is another picture,"
+                raise DataError(
+                    f"{split}, {sample.id}: the picture {what} in the copy; nothing was written",
+                    hint="the format may not be able to hold it; try --to coco",
+                )
+            del left[match]
+        extra = sum(map(len, found.values()))
+        if extra:
+            raise DataError(
+                f"{split}: the copy has {extra} pictures more; nothing was written",
+                hint="run `nayan doctor DATA`, and report this with what it says",
+            )
+
+
+_Truth = tuple[tuple[str, ...], tuple[bool, ...], NDArray[np.float32]] | None
+
+
+def _truth(sample: Sample, classes: Sequence[str]) -> _Truth:
+    """Return the class names, crowd marks and places of a picture's boxes; None where it is not known."""
+    boxes = sample.target
+    if not isinstance(boxes, Boxes):
+        return None
+    crowd = boxes.crowd if boxes.crowd is not None else np.zeros(len(boxes), np.bool_)
+    return tuple(classes[label] for label in boxes.labels), tuple(crowd.tolist()), boxes.xyxy
+
+
+def _agree(a: _Truth, b: _Truth) -> bool:
+    if a is None or b is None:
+        return a is b
+    return a[:2] == b[:2] and bool((np.abs(a[2] - b[2]) <= SAME_PX).all())
+
+
+def _content(sample: Sample, pixels: bool) -> str:
+    return content_hash(replace(sample, path=None) if pixels else sample)
+
+
+def _has_areas(splits: Mapping[str, Dataset]) -> bool:
+    targets = (sample.target for data in splits.values() for sample in data.samples)
+    return any(isinstance(target, Boxes) and target.areas is not None for target in targets)
 
 
 def _read_back(writer: Reader, folder: Path) -> dict[str, Dataset]:
@@ -122,5 +202,6 @@ def _changes(old: Dataset, new: Dataset) -> list[str]:
         return []
     lost = [name for name in old.classes if name not in new.classes]
     if lost:
-        return [f"classes without a picture are gone: {', '.join(lost)}"]
+        noun = "box" if has_boxes(old.samples) else "picture"
+        return [f"classes without a {noun} are gone: {', '.join(lost)}"]
     return ["the classes are numbered in another order now: " + ", ".join(new.classes)]

@@ -24,7 +24,7 @@ import numpy as np
 
 from nayan.core.errors import FormatError, LabelError
 from nayan.core.image import open_image
-from nayan.core.types import Boxes, Sample, Size
+from nayan.core.types import Boxes, Label, Sample, Size
 from nayan.data.readers.base import class_notes, counted
 
 Place = str | Callable[[], str]
@@ -294,6 +294,11 @@ def boxes_of(sample: Sample, classes: Sequence[str]) -> Boxes:
     Raises:
         LabelError: if nothing is known about its objects, or one has a class outside of `classes`.
     """
+    if isinstance(sample.target, Label):
+        raise LabelError(
+            f"{sample.id}: the picture has one class for all of it, not boxes",
+            hint="classes of whole pictures are kept by the formats folder, csv and idx",
+        )
     if not isinstance(sample.target, Boxes):
         raise LabelError(
             f"{sample.id}: the picture has no boxes",
