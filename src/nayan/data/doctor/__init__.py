@@ -13,11 +13,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from nayan.core.errors import ConfigError
 from nayan.data.doctor.checks import CHECKS, Check, run, select
 from nayan.data.doctor.findings import Diagnosis, Finding, Severity, by_severity
 from nayan.data.doctor.scan import Progress, scan
+from nayan.data.doctor.snapshot import IMGSZ
 
 __all__ = ["CHECKS", "Check", "Diagnosis", "Finding", "Progress", "Severity", "diagnose"]
+
+
+_LEAST_IMGSZ = 32
 
 
 def diagnose(
@@ -26,6 +31,7 @@ def diagnose(
     format: str | None = None,
     only: Sequence[str] | None = None,
     skip: Sequence[str] | None = None,
+    imgsz: int = IMGSZ,
     threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> Diagnosis:
@@ -36,17 +42,21 @@ def diagnose(
         format: name of the reader; None chooses.
         only: ids or families of the checks to run; None runs all.
         skip: ids or families to leave out.
+        imgsz: longer side of the network's input in px, 32 or more, by which objects are small or not.
         threads: pictures decoded at once; None takes the number of cores, at most 8.
         on_progress: called with (pictures done, pictures in all).
 
     Raises:
-        ConfigError: if a check is unknown or none is left, or two formats fit equally well.
+        ConfigError: if a check is unknown or none is left, `imgsz` is impossible, or two formats fit
+            equally well.
         DataError: if `root` does not exist.
         NotFound: if no format has that name.
     """
     started = time.perf_counter()
     checks = select(only, skip)
-    snapshot = scan(Path(root), format=format, threads=threads, on_progress=on_progress)
+    if imgsz < _LEAST_IMGSZ:
+        raise ConfigError(f"--imgsz {imgsz}: a detector takes {_LEAST_IMGSZ} px or more", hint="640 is usual")
+    snapshot = scan(Path(root), format=format, imgsz=imgsz, threads=threads, on_progress=on_progress)
     return Diagnosis(
         data=str(root),
         format=snapshot.format,
@@ -55,4 +65,5 @@ def diagnose(
         classes=snapshot.class_counts,
         findings=by_severity(run(checks, snapshot)),
         seconds=time.perf_counter() - started,
+        boxes=snapshot.box_counts,
     )

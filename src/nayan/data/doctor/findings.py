@@ -47,7 +47,8 @@ class Diagnosis:
         format: name of the reader; "" where none recognises the data.
         reason: why this reader was taken, or why none was.
         splits: {split: number of pictures}.
-        classes: {class: {split: number of pictures}}.
+        classes: {class: {split: number of pictures that show it}}.
+        boxes: {class: {split: number of boxes}}; {} where whole pictures have classes.
         findings: errors first, then warnings, then what is good to know.
         seconds: time spent.
     """
@@ -59,6 +60,7 @@ class Diagnosis:
     classes: Mapping[str, Mapping[str, int]]
     findings: tuple[Finding, ...]
     seconds: float
+    boxes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def exit_code(self, strict: bool = False) -> int:
         """Return 3 when there is an error, with `strict` also when there is a warning, else 0."""
@@ -74,6 +76,7 @@ class Diagnosis:
             "reason": self.reason,
             "splits": dict(self.splits),
             "classes": {name: dict(counts) for name, counts in self.classes.items()},
+            "boxes": {name: dict(counts) for name, counts in self.boxes.items()},
             "summary": {
                 severity: sum(finding.severity == severity for finding in self.findings)
                 for severity in _ORDER

@@ -6,18 +6,19 @@ import os
 import stat
 from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nayan.core.errors import DataError, FormatError
 from nayan.core.image import PICTURE_SUFFIXES, looks_like_picture, probe
-from nayan.core.types import Dataset, Label, Sample
+from nayan.core.types import Boxes, Dataset, Label, Sample
 from nayan.data.doctor.look import look_at
-from nayan.data.doctor.snapshot import Fault, FaultKind, FileEntry, Picture, Snapshot, Trouble
+from nayan.data.doctor.snapshot import IMGSZ, Fault, FaultKind, FileEntry, Picture, Snapshot, Trouble
 from nayan.data.hashing import content_hash
 from nayan.data.pictures import file_sample, is_ignored, normal
 from nayan.data.readers import recognise
 from nayan.data.readers.base import class_notes
+from nayan.data.readers.boxes import BACKGROUND_NOTE
 
 Progress = Callable[[int, int], None]
 
@@ -26,7 +27,12 @@ _NOT_ENTERED = {".git", ".svn", ".hg"}  # thousands of files, none of them the u
 
 
 def scan(
-    root: Path, *, format: str | None = None, threads: int | None = None, on_progress: Progress | None = None
+    root: Path,
+    *,
+    format: str | None = None,
+    imgsz: int = IMGSZ,
+    threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> Snapshot:
     """Read everything below `root` once.
 
@@ -36,6 +42,7 @@ def scan(
     Args:
         root: a folder, or a file that a reader takes.
         format: name of the reader; None chooses.
+        imgsz: longer side of the network's input in px.
         threads: pictures decoded at once; None takes the number of cores, at most 8.
         on_progress: called with (pictures done, pictures in all), always from this thread.
 
@@ -70,6 +77,7 @@ def scan(
         folders=tree.folders,
         notes=tuple(note for part in data for note in _new_notes(part)),
         troubles=reading.troubles,
+        imgsz=imgsz,
     )
 
 
@@ -109,26 +117,28 @@ def _loose(root: Path, paths: Mapping[str, Path]) -> Dataset:
 
 
 def _new_notes(data: Dataset) -> list[str]:
-    """Return the reader's notes without those on classes, which checks of their own look into."""
+    """Return the reader's notes without those on classes and background, which have checks of their own."""
     told = class_notes(data.samples, data.classes, data.split)
-    return [note for note in data.notes if note not in told]
+    return [note for note in data.notes if note not in told and not note.startswith(BACKGROUND_NOTE)]
 
 
 def _examine(sample: Sample, data: Dataset) -> Picture:
     label = data.classes[sample.target.index] if isinstance(sample.target, Label) else None
+    boxes = sample.target if isinstance(sample.target, Boxes) else None
+    picture = Picture(sample.id, data.split, label, boxes=boxes)
     path = sample.path
     if path is not None and (problem := _problem(path)):
-        return Picture(sample.id, data.split, label, fault=Fault("unreadable", problem))
+        return replace(picture, fault=Fault("unreadable", problem))
     if path is not None and path.stat().st_size == 0:
-        return Picture(sample.id, data.split, label, fault=Fault("empty_file", "0 bytes"))
+        return replace(picture, fault=Fault("empty_file", "0 bytes"))
     try:
         look = look_at(sample.load())
         content = content_hash(sample)
     except DataError as error:
         reason = error.message.removeprefix(f"{path}: ")
-        return Picture(sample.id, data.split, label, fault=Fault(_fault_kind(reason), reason))
+        return replace(picture, fault=Fault(_fault_kind(reason), reason))
     info = None if path is None else probe(path)
-    return Picture(sample.id, data.split, label, content, info, look)
+    return replace(picture, content=content, info=info, look=look)
 
 
 def _fault_kind(reason: str) -> FaultKind:

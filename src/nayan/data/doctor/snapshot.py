@@ -12,10 +12,14 @@ from typing import Literal
 import numpy as np
 
 from nayan.core.image import ImageInfo
+from nayan.core.types import Boxes
 from nayan.data.doctor.look import Look
 from nayan.data.hashing import near_duplicates
 
 BLANK_CONTRAST = 3.0  # gray levels of standard deviation under which a picture shows nothing
+
+IMGSZ = 640
+"""Longer side of a detector's input in px, unless the user says otherwise."""
 
 FaultKind = Literal["empty_file", "not_a_picture", "bomb", "unreadable", "broken"]
 
@@ -35,11 +39,12 @@ class Picture:
     Attributes:
         id: relative to the root, with forward slashes; for files of many pictures whatever the reader says.
         split: "train", "val", "test" or "all".
-        label: name of its class; None where it has none.
+        label: name of its class; None where it has none, and where it has boxes.
         content: SHA-256 of its bytes, "" where it cannot be used.
         info: what its header says; None without a file of its own and where there is no header.
         look: what its pixels say; None exactly where there is a fault.
         fault: why it cannot be used.
+        boxes: its objects; None where they are not known, and where it has a class.
     """
 
     id: str
@@ -49,6 +54,7 @@ class Picture:
     info: ImageInfo | None = None
     look: Look | None = None
     fault: Fault | None = None
+    boxes: Boxes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,7 @@ class Snapshot:
         folders: every folder below the root, relative to it.
         notes: what the reader said about its reading.
         troubles: what it refused.
+        imgsz: longer side of the network's input in px, by which objects are small or not.
     """
 
     root: Path
@@ -107,12 +114,41 @@ class Snapshot:
     folders: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    imgsz: int = IMGSZ
+
+    @cached_property
+    def of_boxes(self) -> bool:
+        """Whether the ground truth is boxes."""
+        return any(picture.boxes is not None for picture in self.pictures)
 
     @cached_property
     def class_counts(self) -> dict[str, dict[str, int]]:
-        """{class: {split: number of pictures}}, with zeros, faulty pictures included."""
-        counts = Counter((picture.label, picture.split) for picture in self.pictures)
+        """{class: {split: number of pictures that show it}}, with zeros, faulty pictures included."""
+        counts: Counter[tuple[str | None, str]] = Counter()
+        for picture in self.pictures:
+            if picture.boxes is None:
+                counts[picture.label, picture.split] += 1
+            else:
+                counts.update((self.classes[i], picture.split) for i in set(picture.boxes.labels.tolist()))
         return {name: {split: counts[name, split] for split in self.splits} for name in self.classes}
+
+    @cached_property
+    def box_counts(self) -> dict[str, dict[str, int]]:
+        """{class: {split: number of boxes}}, with zeros; {} where the ground truth is not boxes."""
+        if not self.of_boxes:
+            return {}
+        counts = Counter(
+            (self.classes[label], picture.split)
+            for picture in self.pictures
+            if picture.boxes is not None
+            for label in picture.boxes.labels.tolist()
+        )
+        return {name: {split: counts[name, split] for split in self.splits} for name in self.classes}
+
+    @property
+    def object_counts(self) -> dict[str, dict[str, int]]:
+        """What there is to learn from: boxes where there are any, else pictures."""
+        return self.box_counts or self.class_counts
 
     @cached_property
     def split_counts(self) -> dict[str, int]:
