@@ -3,7 +3,7 @@
     python benchmarks/nms.py
 
 Simulated output of a one-stage detector at 640 px: one candidate for each cell of strides 8, 16 and 32; those
-inside one of 30 objects gather around its box with scores that fall from its centre, the others are noise.
+inside one of 30 objects (or 10) gather around its box with scores that fall from its centre, the others are noise.
 Eight pictures are one measurement, all ways in turn (A B C A B C ...), medians, one thread, IoU 0.5, classes
 apart. Each way gets its candidates filtered by their score and in the form that it likes best: NumPy arrays,
 tensors, boxes as corner and size. All keep the same boxes, which is checked first; supervision is measured
@@ -38,7 +38,7 @@ Candidates = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 Way = Callable[[], object]
 
 
-def simulated(seed: int, *, classes: int, conf: float, objects: int = 30) -> Candidates:
+def simulated(seed: int, *, classes: int, conf: float, objects: int) -> Candidates:
     """Return the boxes, scores and classes of the candidates of a picture with scores from `conf` on."""
     random = np.random.default_rng(seed)
     points, strides = _cells()
@@ -121,9 +121,12 @@ def main() -> None:
     cv2.setNumThreads(1)
     claims, costs = [], {}
     for classes in (80, 3):
-        for conf in (0.001, 0.25):
-            pictures = [simulated(seed, classes=classes, conf=conf) for seed in range(PICTURES)]
-            case = f"{classes} classes, conf {conf}, {len(pictures[0][0])} candidates"
+        for conf, objects in ((0.001, 30), (0.25, 30), (0.25, 10)):
+            pictures = [
+                simulated(seed, classes=classes, conf=conf, objects=objects) for seed in range(PICTURES)
+            ]
+            count = round(sum(len(scores) for _, scores, _ in pictures) / PICTURES)
+            case = f"{classes} classes, {objects} objects, conf {conf}, {count} candidates"
             made = ways(pictures)
             check_same(made)
             cost = measure(made, rounds=rounds)
@@ -144,7 +147,7 @@ def main() -> None:
 
 def first_boxes(classes: int, *, rounds: int) -> Claim:
     """Measure the best 300 boxes of all candidates, as a validation wants them."""
-    pictures = [simulated(seed, classes=classes, conf=0.001) for seed in range(PICTURES)]
+    pictures = [simulated(seed, classes=classes, conf=0.001, objects=30) for seed in range(PICTURES)]
     tensors = [tuple(map(torch.from_numpy, candidates)) for candidates in pictures]
     cost = measure(
         {

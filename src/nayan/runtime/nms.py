@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from nayan.core.boxes import Floats, iou_matrix
 from nayan.core.errors import ConfigError, ShapeError
 from nayan.core.types import Boxes
-from nayan.runtime.sweep import Index, Mask, Swept, overlaps_between, overlaps_within, sweep
+from nayan.runtime.greedy import greedy
+from nayan.runtime.sweep import Index
 
 Decay = Literal["linear", "gaussian"]
-
-_FIRST_BLOCK = 400
-_GROWTH = 4
 
 
 def nms(
@@ -35,8 +33,7 @@ def nms(
 ) -> Index:
     """Keep the best box of each place: go by falling score, drop what overlaps a kept box too much.
 
-    The answer is that of `torchvision.ops.nms`, class by class, to the last bit. The best candidates are
-    settled first and drop most of the others before those are compared among themselves.
+    The answer is that of `torchvision.ops.nms`, class by class, to the last bit.
 
     Args:
         boxes: (N, 4) xyxy, float32 or float64.
@@ -67,44 +64,7 @@ def nms(
     if count == 0 or max_det == 0:
         return np.zeros(0, np.int64)
     order = _falling(scores)
-    rank = np.empty(count, np.int64)
-    rank[order] = np.arange(count)
-    return order[_greedy(sweep(boxes, rank, iou=iou, labels=labels), max_det or count)]
-
-
-def _greedy(left: Swept, enough: int) -> Index:
-    """Return the sorted ranks of the first `enough` boxes that are kept."""
-    alive = np.ones(len(left), np.bool_)  # by rank
-    found, block = 0, _FIRST_BLOCK
-    while len(left) > 2 * block:
-        best = left.rank < np.partition(left.rank, block)[block]
-        head, left = left.select(best), left.select(~best)
-        _settle(head, alive)
-        head = head.select(alive.take(head.rank))
-        found += len(head)
-        if found >= enough:  # the first that are alive are settled, whatever becomes of the others
-            return alive.nonzero()[0][:enough]
-        alive[overlaps_between(head, left)[1]] = False
-        left = left.select(alive.take(left.rank))
-        block *= _GROWTH
-    _settle(left, alive)
-    return alive.nonzero()[0][:enough]
-
-
-def _settle(boxes: Swept, alive: Mask) -> None:
-    """Mark what greedy suppression drops of these boxes, many decisions at a time.
-
-    A box that no undecided better box overlaps stays; what it overlaps goes; then the next are free.
-    """
-    i, j = overlaps_within(boxes)
-    winner, loser = np.minimum(i, j), np.maximum(i, j)
-    while len(winner):
-        free = np.ones(len(alive), np.bool_)
-        free[loser] = False
-        alive[loser[free.take(winner)]] = False
-        undecided = alive.take(loser)
-        undecided &= alive.take(winner)
-        winner, loser = winner[undecided], loser[undecided]
+    return greedy(boxes, order, iou=iou, labels=labels, enough=max_det or count)
 
 
 def soft_nms(
