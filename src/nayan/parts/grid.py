@@ -189,7 +189,7 @@ def divergence(logits: Tensor, wanted: Tensor) -> Tensor:
     >>> divergence(torch.zeros(2), torch.tensor([0.5, 1.0]))
     tensor([0.0000, 0.6931])
     """
-    entropy = torch.special.entr(wanted) + torch.special.entr(1 - wanted)
+    entropy: Tensor = torch.special.entr(wanted) + torch.special.entr(1 - wanted)
     return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") - entropy
 
 

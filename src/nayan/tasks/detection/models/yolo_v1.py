@@ -270,7 +270,7 @@ def yolo_v1(
         sees = plain_darknet(tables[backbone], strides=(stride,), channels=channels, width=width)
     else:
         sees = build_pyramid(backbone, channels=channels, size=size, strides=(stride,))
-    found: int = sees.channels[-1]  # type: ignore[index, assignment]
+    found: int = sees.channels[-1]
     reduced = None if backbone == "paper" else NECK
     head = Head(
         reduced or found,

@@ -227,7 +227,7 @@ def yolo_v2(
         sees = plain_darknet(tables[backbone], strides=STRIDES, channels=channels, width=width)
     else:
         sees = build_pyramid(backbone, channels=channels, size=size, strides=STRIDES)
-    fine, coarse = sees.channels  # type: ignore[misc]
+    fine, coarse = sees.channels
     inner = scaled(1024, width) if backbone == "darknet19" else min(256, coarse)
     neck = Neck(fine, coarse, channels=inner, passed=min(PASSED, inner // 4))
     head = Head(inner, anchors=shapes, classes=len(classes))

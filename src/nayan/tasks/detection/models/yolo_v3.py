@@ -261,7 +261,7 @@ def yolo_v3(
         sees = residual_darknet(DARKNET53_BLOCKS, strides=STRIDES, channels=channels, width=width)
     else:
         sees = build_pyramid(backbone, channels=channels, size=size, strides=STRIDES)
-    found: Sequence[int] = sees.channels  # type: ignore[assignment]
+    found: Sequence[int] = sees.channels
     ours = backbone in ("tiny", "darknet53")
     widths = tuple(found) if ours else tuple(min(count - count % 4, WIDEST) for count in found)
     neck = Neck(found, widths, depth=5 if backbone == "darknet53" else 3)
