@@ -255,8 +255,8 @@ def _tag(
     line = _line(canvas)
     x, from_right = max(0.0, min(left, canvas.width - width)), max(0.0, right - width)
     corners = [(x, top - height), (x, top + line), (x, bottom + 1), (from_right, top - height)]
-    corners += [(x, bottom - height), (x, 0.0)]
-    inside = [corner for corner in corners if 0 <= corner[1] <= max(0, canvas.height - height)]
+    corners.append((x, bottom - height))
+    inside = [corner for corner in corners if 0 <= corner[1] <= canvas.height - height] or [(x, 0.0)]
     free = [corner for corner in inside if not _covers(corner, (width, height), taken)]
     if not free:
         return
