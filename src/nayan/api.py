@@ -230,6 +230,7 @@ def doctor(
     format: str | None = None,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
+    imgsz: int = 640,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
     """Say what a data set is, how much of it there is, and what is wrong with it; nothing is changed.
@@ -239,11 +240,19 @@ def doctor(
         format: name of the reader; None to recognise it.
         only: ids or families of the checks to run; all by default.
         skip: those to leave out.
+        imgsz: longer side of the network's input in px, by which objects are small or not.
         on_progress: called with (pictures done, pictures in all).
     """
     from nayan.data.doctor import diagnose
 
-    return diagnose(Path(data), format=format, only=only or None, skip=skip or None, on_progress=on_progress)
+    return diagnose(
+        Path(data),
+        format=format,
+        only=only or None,
+        skip=skip or None,
+        imgsz=imgsz,
+        on_progress=on_progress,
+    )
 
 
 def convert(data: Place, out: Place, *, to: str, format: str | None = None) -> ConversionReport:

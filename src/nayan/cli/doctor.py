@@ -31,6 +31,9 @@ def doctor(
         tuple[str, ...],
         Parameter(help="leave out this check or family; repeat for more", metavar="CHECK", negative=""),
     ] = (),
+    imgsz: Annotated[
+        int, Parameter(help="input of the detector in px, by which objects are small or not")
+    ] = 640,
     strict: Annotated[bool, Parameter(help="exit 3 on warnings too", negative="")] = False,
     common: Common = COMMON,
 ) -> Output:
@@ -42,7 +45,9 @@ def doctor(
     from nayan.cli.progress import Progress
 
     with Progress(quiet=common.quiet) as progress:
-        diagnosis = api.doctor(data, format=format, only=only, skip=skip, on_progress=progress.count)
+        diagnosis = api.doctor(
+            data, format=format, only=only, skip=skip, imgsz=imgsz, on_progress=progress.count
+        )
     return common.output(
         diagnosis.to_json(), diagnosis_text(diagnosis), exit_code=diagnosis.exit_code(strict)
     )
@@ -56,14 +61,30 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
             "pictures: " + ", ".join(f"{name} {count:,}" for name, count in diagnosis.splits.items())
         )
     if diagnosis.classes:
-        splits = list(diagnosis.splits)
-        rows = [[name, *(counts.get(s, 0) for s in splits)] for name, counts in diagnosis.classes.items()]
-        blocks.append(_shortened(aligned(["class", *splits], rows, indent="  ")))
+        blocks.append(_shortened(_class_table(diagnosis)))
     blocks += [_finding_text(finding) for finding in diagnosis.findings]
     nouns = {"error": "error", "warning": "warning", "info": "remark"}
     found = {kind: sum(finding.severity == kind for finding in diagnosis.findings) for kind in nouns}
     blocks.append(", ".join(f"{found[kind]} {noun}{'s'[: found[kind] != 1]}" for kind, noun in nouns.items()))
     return "\n\n".join(blocks)
+
+
+def _class_table(diagnosis: Diagnosis) -> str:
+    """Return the pictures, and where there are any the boxes, of each class in each split."""
+    splits = list(diagnosis.splits)
+    if not diagnosis.boxes:
+        rows = [[name, *(counts.get(s, 0) for s in splits)] for name, counts in diagnosis.classes.items()]
+        return aligned(["class", *splits], rows, indent="  ")
+    rows = [
+        [name, *(n for s in splits for n in (counts[s], diagnosis.classes[name][s]))]
+        for name, counts in diagnosis.boxes.items()
+    ]
+    sums = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
+    # A picture may show several classes, so only the boxes can be added up.
+    if len(rows) > 1:
+        rows.append(["all", *(n if i % 2 == 0 else None for i, n in enumerate(sums))])
+    headings = [f"{split}\n{noun}" for split in splits for noun in ("boxes", "pictures")]
+    return aligned(["class", *headings], rows, indent="  ")
 
 
 def _finding_text(finding: Finding) -> str:

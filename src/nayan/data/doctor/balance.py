@@ -1,4 +1,4 @@
-"""Checks of how many pictures each class has, in all and in each split."""
+"""Checks of how many pictures, or boxes, each class has, in all and in each split."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from nayan.data.doctor.findings import Finding, counted, listed
 from nayan.data.doctor.snapshot import Snapshot
 
-FEW = 10  # pictures a class
-RATIO = 10.0  # largest class to smallest
+FEW = 10  # pictures or boxes a class
+RATIO = 10.0  # largest class to smallest, in pictures
+BOX_RATIO = 100.0  # likewise in boxes, of which a picture may hold many of one class
+BACKGROUND = 0.5  # share of the pictures without a box
 SKEW = 0.10  # difference of a class's share between two splits
 _SURE = 3.0  # standard errors; a smaller difference is chance
 
@@ -24,24 +26,39 @@ def empty(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def single_class(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield that there is only one class."""
-    if len(snapshot.classes) == 1:
+    """Yield that there is only one class; a detector can do with one."""
+    if len(snapshot.classes) == 1 and not snapshot.of_boxes:
         yield Finding(
             "balance.single_class", "error", f"there is only one class, {snapshot.classes[0]!r}", count=1,
             advice="A classifier needs two or more: add a folder with pictures of what it is not.",
         )  # fmt: skip
 
 
+def empty_class(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield the classes that are declared but never used."""
+    unused = [name for name, counts in snapshot.object_counts.items() if not any(counts.values())]
+    if unused and len(unused) < len(snapshot.classes):
+        yield Finding(
+            "balance.empty_class", "warning",
+            f"{counted(len(unused), 'class has', 'classes have')} not one {_nouns(snapshot)[0]}: "
+            f"{listed([repr(name) for name in unused])}",
+            count=len(unused),
+            advice="Remove the names if nothing is missing; a network would have outputs that it never "
+            "learns.",
+            details={"classes": unused},
+        )  # fmt: skip
+
+
 def few(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield the classes with hardly any picture to learn from."""
+    """Yield the classes with hardly anything to learn from."""
     counts = _to_learn_from(snapshot)
     rare = {name: count for name, count in counts.items() if count < FEW}
     if rare:
         named = [f"{name!r} ({count})" for name, count in sorted(rare.items(), key=lambda item: item[1])]
         yield Finding(
             "balance.few", "warning",
-            f"{counted(len(rare), 'class has', 'classes have')} fewer than {FEW} pictures to learn from: "
-            f"{listed(named)}",
+            f"{counted(len(rare), 'class has', 'classes have')} fewer than {FEW} {_nouns(snapshot)[1]} to "
+            f"learn from: {listed(named)}",
             count=len(rare),
             advice="Collect more of them, or merge them into another class; with so few neither training nor "
             "the score can be relied on.",
@@ -51,24 +68,45 @@ def few(snapshot: Snapshot) -> Iterator[Finding]:
 
 def ratio(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield that one class outnumbers another by far."""
-    counts = {name: count for name, count in _to_learn_from(snapshot).items() if count}
+    counts = _to_learn_from(snapshot)
     if not counts:
         return
     large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-    if counts[large] > RATIO * counts[small]:
+    if counts[large] > (BOX_RATIO if snapshot.of_boxes else RATIO) * counts[small]:
         yield Finding(
             "balance.ratio", "warning",
-            f"{large!r} has {counts[large] / counts[small]:.0f} times as many pictures as {small!r} "
-            f"({counts[large]:,} to {counts[small]:,})",
+            f"{large!r} has {counts[large] / counts[small]:.0f} times as many {_nouns(snapshot)[1]} as "
+            f"{small!r} ({counts[large]:,} to {counts[small]:,})",
             count=2,
-            advice="Train with `--balance sampler` or `--balance loss`, and judge by macro F1, not accuracy.",
+            advice="Judge each class by its own score, and collect more of the rare ones."
+            if snapshot.of_boxes
+            else "Train with `--balance sampler` or `--balance loss`, and judge by macro F1, not accuracy.",
             details={"largest": large, "smallest": small, "counts": counts},
         )  # fmt: skip
 
 
+def background(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield how many pictures have no box: good in parts, too much where they are most."""
+    known = [p for p in snapshot.pictures if p.boxes is not None]
+    empty = tuple(p.id for p in known if p.boxes is not None and not len(p.boxes))
+    if not empty:
+        return
+    most = len(empty) > BACKGROUND * len(known)
+    yield Finding(
+        "balance.background", "warning" if most else "info",
+        f"{len(empty):,} of {counted(len(known), 'picture')} {'shows' if len(empty) == 1 else 'show'} the "
+        f"background only, without a box: {listed(empty)}",
+        empty, len(empty),
+        "Check that they show none of the classes; a tenth or so is enough to unlearn false alarms."
+        if most
+        else "Nothing to do if they show none of the classes: they teach a detector what not to find.",
+        {"share": len(empty) / len(known)},
+    )  # fmt: skip
+
+
 def missing_in_split(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield, for each split, the classes that it lacks, and those that cannot be learnt."""
-    counts = snapshot.class_counts
+    counts = snapshot.object_counts
     if "train" not in snapshot.splits:
         return
     for split in snapshot.splits:
@@ -137,18 +175,25 @@ def skew(snapshot: Snapshot) -> Iterator[Finding]:
             named = [f"{name!r} {a:.0%} against {b:.0%}" for name, (a, b) in shares.items()]
             yield Finding(
                 "splits.skew", "warning",
-                f"{counted(len(shares), 'class has another share', 'classes have other shares')} in train "
-                f"than in {split}: {listed(named)}",
+                f"{counted(len(shares), 'class has another share', 'classes have other shares')} of the "
+                f"pictures in train than in {split}: {listed(named)}",
                 count=len(shares),
-                advice="Draw them class by class (`nayan split DATA`), unless they are meant to differ.",
+                advice="Draw them class by class (`nayan split DATA`), unless they are meant to differ, as "
+                "those of other cameras are.",
                 details={"shares": shares}, split=split,
             )  # fmt: skip
 
 
 def _to_learn_from(snapshot: Snapshot) -> dict[str, int]:
-    """Return the pictures a class that training would see: those of train, or all where there is no train."""
-    counts = snapshot.class_counts
+    """Return what training would see of each class: in train, or in all where there is no train.
+
+    A class that train lacks is `balance.missing_in_split`, one that all lack `balance.empty_class`.
+    """
+    counts = snapshot.object_counts
     if "train" in snapshot.splits:
-        # A class that train lacks altogether is `balance.missing_in_split`.
         return {name: splits["train"] for name, splits in counts.items() if splits["train"]}
-    return {name: sum(splits.values()) for name, splits in counts.items()}
+    return {name: sum(splits.values()) for name, splits in counts.items() if any(splits.values())}
+
+
+def _nouns(snapshot: Snapshot) -> tuple[str, str]:
+    return ("box", "boxes") if snapshot.of_boxes else ("picture", "pictures")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nayan.core.errors import ConfigError
 from nayan.core.registry import Catalog
-from nayan.data.doctor import balance, duplicates, files, images
+from nayan.data.doctor import balance, boxes, duplicates, files, images, reading, sizes
 from nayan.data.doctor.findings import Finding
 from nayan.data.doctor.snapshot import Snapshot
 
@@ -37,7 +37,7 @@ CHECKS: Catalog[Check] = Catalog(
         Check("data.unrecognised", files.unrecognised),
         Check("data.unreadable", files.unreadable_data),
         Check("data.empty", balance.empty),
-        Check("data.notes", files.notes),
+        Check("data.notes", reading.remarks),
         Check("files.unreadable", files.unreadable),
         Check("files.unlisted", files.unlisted),
         Check("files.case_clash", files.case_clash),
@@ -48,16 +48,27 @@ CHECKS: Catalog[Check] = Catalog(
         Check("images.gray_mixed", images.gray_mixed),
         Check("duplicates.conflict", duplicates.conflict),
         Check("duplicates.exact", duplicates.exact),
+        Check("duplicates.other_boxes", duplicates.other_boxes),
         Check("duplicates.near_conflict", duplicates.near_conflict),
         Check("duplicates.near", duplicates.near),
         Check("splits.leakage_exact", duplicates.leakage_exact),
         Check("splits.leakage_near", duplicates.leakage_near),
+        Check("splits.leakage_group", duplicates.leakage_group),
         Check("splits.missing", balance.splits_missing),
         Check("splits.skew", balance.skew),
         Check("balance.single_class", balance.single_class),
         Check("balance.missing_in_split", balance.missing_in_split),
+        Check("balance.empty_class", balance.empty_class),
         Check("balance.few", balance.few),
         Check("balance.ratio", balance.ratio),
+        Check("balance.background", balance.background),
+        *(Check(told.check, told) for told in reading.TOLD),
+        Check("labels.unlabelled", boxes.unlabelled),
+        *(Check(rule.check, rule) for rule in boxes.RULES),
+        Check("labels.copied", boxes.copied),
+        Check("labels.crowded", boxes.crowded),
+        Check("labels.nested", boxes.nested),
+        Check("sizes.objects", sizes.objects),
         Check("labels.near_names", files.near_names),
         Check("labels.suspicious_folders", files.suspicious_folders),
     ],
@@ -76,7 +87,7 @@ def select(only: Sequence[str] | None, skip: Sequence[str] | None) -> list[Check
         ConfigError: if a name is no check and no family, or nothing is left.
 
     >>> [check.name for check in select(["splits"], ["splits.skew"])]
-    ['splits.leakage_exact', 'splits.leakage_near', 'splits.missing']
+    ['splits.leakage_exact', 'splits.leakage_near', 'splits.leakage_group', 'splits.missing']
     """
     known = {*CHECKS.names, *(check.family for check in CHECKS)}
     for name in (*(only or ()), *(skip or ())):

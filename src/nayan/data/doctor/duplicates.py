@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from nayan.data.doctor.findings import Finding, Severity, counted, listed
 from nayan.data.doctor.snapshot import Picture, Snapshot, ids
+from nayan.data.families import Family, by_name
+from nayan.data.readers.base import SPLITS
 
 Groups = list[list[Picture]]
 
@@ -27,6 +30,16 @@ def conflict(snapshot: Snapshot) -> Iterator[Finding]:
         [group for group in snapshot.exact_groups if _labels(group) > 1],
         "stands under two classes", "stand under two classes",
         "Decide which class is right and take the other copy out; nothing can be learnt from both.",
+    )  # fmt: skip
+
+
+def other_boxes(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield pictures that are there twice, byte for byte, with other boxes each time."""
+    yield from _grouped(
+        "duplicates.other_boxes", "warning",
+        [group for group in snapshot.exact_groups if len({_boxes(p) for p in group}) > 1],
+        "is there more than once, with other boxes", "are there more than once, with other boxes",
+        "Keep the copy that is annotated best and take the others out.",
     )  # fmt: skip
 
 
@@ -71,6 +84,44 @@ def leakage_near(snapshot: Snapshot) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def leakage_group(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield versions and tiles of one picture, and frames of one clip, that lie in different splits."""
+    split_of = {p.id: p.split for p in snapshot.pictures}
+    names = list(split_of)
+    if len(snapshot.splits) < 2:
+        return
+    looks = {p.id: p.look.small for p in snapshot.pictures if p.look}
+    families = by_name(names, [looks.get(name) for name in names])
+    parted = [f for f in families if len({split_of[names[i]] for i in f.members}) > 1]
+    if parted:
+        examples = [f"{family.name!r} ({_shared_out(family, names, split_of)})" for family in parted]
+        paths = tuple(dict.fromkeys(names[i] for family in parted for i in family.members))
+        kinds = sorted({_KINDS[family.kind] for family in parted})
+        yield Finding(
+            "splits.leakage_group", "warning",
+            f"{counted(len(parted), 'group')} of pictures that belong together ({', '.join(kinds)}) "
+            f"{'lies' if len(parted) == 1 else 'lie'} in more than one split: {listed(examples)}",
+            paths, len(parted),
+            "A score on pictures whose siblings were trained on is better than the truth: put all pictures "
+            "into one folder and draw splits that keep them together (`nayan split DATA OUT`).",
+            {
+                "groups": [
+                    {"kind": f.kind, "name": f.name, "paths": [names[i] for i in f.members]} for f in parted
+                ]
+            },
+        )  # fmt: skip
+
+
+_KINDS = {
+    "augmented": "versions of one picture", "tiles": "tiles of one picture", "clip": "frames of one clip",
+}  # fmt: skip
+
+
+def _shared_out(family: Family, names: Sequence[str], split_of: Mapping[str, str]) -> str:
+    counts = Counter(split_of[names[i]] for i in family.members)
+    return ", ".join(f"{split} {counts[split]}" for split in SPLITS if counts[split])
+
+
 def _grouped(
     check: str, severity: Severity, groups: Groups, singular: str, plural: str, advice: str
 ) -> Iterator[Finding]:
@@ -100,6 +151,14 @@ def _parts(group: Iterable[Picture], key: Callable[[Picture], object]) -> Iterat
 
 def _labels(group: Iterable[Picture]) -> int:
     return len({picture.label for picture in group if picture.label is not None})
+
+
+def _boxes(picture: Picture) -> bytes:
+    """Return what tells annotations apart, whatever the order of the boxes."""
+    if picture.boxes is None:
+        return b""
+    rows = zip(picture.boxes.labels.tolist(), picture.boxes.xyxy.tolist(), strict=True)
+    return repr(sorted(rows)).encode()
 
 
 def _contents(group: Iterable[Picture]) -> int:

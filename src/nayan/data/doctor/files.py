@@ -1,4 +1,4 @@
-"""Checks of files, folders and class names, and of what the reader itself said."""
+"""Checks of files, folders and class names, and of data that no reader can read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _LEFT_BEHIND = {
     ".ipynb_checkpoints", "__macosx", "__pycache__", "@eadir", ".git", ".svn", ".thumbnails", "$recycle.bin",
     "lost+found", ".trash", ".trashes",
 }  # fmt: skip
+_ANNOTATIONS = (".json", ".xml", ".txt", ".yaml", ".yml", ".csv", ".tsv")  # whose faults the reader tells
 _UNSORTED = {
     "new folder",
     "untitled folder",
@@ -37,12 +38,6 @@ def unreadable_data(snapshot: Snapshot) -> Iterator[Finding]:
     yield from _troubles(snapshot, "unreadable")
 
 
-def notes(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield what the reader did that its user may not expect."""
-    for note in dict.fromkeys(snapshot.notes):
-        yield Finding("data.notes", "info", note, count=1, advice="Nothing to do if this is what you meant.")
-
-
 def unreadable(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield files that the system does not let us open: permissions, links to nothing."""
     found = {file.path: file.problem for file in snapshot.files if file.problem}
@@ -58,8 +53,8 @@ def unreadable(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def non_pictures(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield files that are no pictures and are passed over; the tables of csv data are not."""
-    tables = (".csv", ".tsv") if snapshot.format == "csv" else ()
+    """Yield files that are no pictures and are passed over; tables and annotations are not."""
+    tables = _ANNOTATIONS if snapshot.of_boxes else (".csv", ".tsv") if snapshot.format == "csv" else ()
     others = (f for f in _visible(snapshot) if not (f.is_picture or f.path.lower().endswith(tables)))
     yield from _of_files(
         "files.non_pictures", "info", others,
@@ -72,11 +67,13 @@ def unlisted(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield pictures that lie in the folder but do not belong to the data set."""
     if not snapshot.format:
         return
-    yield from _of_files(
-        "files.unlisted", "warning", (f for f in _visible(snapshot) if f.is_picture),
-        "with a picture that belongs to no class, left out",
-        "Move them into their classes' folders (or name them in the table), with an ending such as .jpg.",
-    )  # fmt: skip
+    says = "with a picture that belongs to no class, left out"
+    advice = "Move them into their classes' folders (or name them in the table), with an ending such as .jpg."
+    if snapshot.of_boxes:
+        says = "with a picture that the data set does not list, left out"
+        advice = "Annotate them and name them where the others are named, or take them out."
+    listed_not = (f for f in _visible(snapshot) if f.is_picture)
+    yield from _of_files("files.unlisted", "warning", listed_not, says, advice)
 
 
 def hidden(snapshot: Snapshot) -> Iterator[Finding]:
