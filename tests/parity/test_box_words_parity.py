@@ -101,15 +101,13 @@ def test_the_gradient_of_the_complete_overlap_is_what_differences_give():
 # ---- suppression
 
 
-@pytest.fixture(params=["all", "near", "near in blocks"])
-def way(request, monkeypatch):
-    """Take each of the ways to the answer, whatever the number of candidates."""
-    few, block = {"all": (10**6, 400), "near": (0, 400), "near in blocks": (0, 16)}[request.param]
-    for name, value in (("_FEW", few), ("_FEW_OF_FEW_CLASSES", few), ("_BLOCK", block)):
-        monkeypatch.setattr(greedy, name, value)
+@pytest.fixture(params=[400, 16])
+def block(request, monkeypatch):
+    """Take few candidates in one block, or in several."""
+    monkeypatch.setattr(greedy, "_BLOCK", request.param)
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("iou", [0.0, 1e-6, 0.3, 0.5, 0.6, 0.7, 0.95, 1.0])
 def test_suppression_is_torchvisions_to_the_last_box(whole, iou):
@@ -144,7 +142,7 @@ def test_suppression_is_that_of_torchvisions_batched_form():
         assert np.array_equal(numpy_nms.nms(found, scores, iou=0.5, labels=labels), wanted)
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("block")
 def test_suppression_in_float64_is_torchvisions():
     for seed in range(60):
         found, scores, _ = drawn(seed, whole=True)
@@ -153,7 +151,7 @@ def test_suppression_in_float64_is_torchvisions():
         assert np.array_equal(numpy_nms.nms(found, scores, iou=0.6), wanted)
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("block")
 def test_boxes_whose_edges_are_swapped_suppress_nothing_as_in_torchvision():
     for seed in range(60):
         random = np.random.default_rng(seed)

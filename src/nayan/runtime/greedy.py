@@ -1,25 +1,16 @@
-"""Greedy suppression, two ways to one answer: compare all where they are few, else only what is near."""
+"""Greedy suppression: the best candidates first, and only those that are near each other are compared."""
 
-# N boxes, K kept, n of a block
+# N boxes, K kept
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.boxes import Floats
-from nayan.core.errors import ShapeError
-from nayan.runtime.overlap import edges_of, exceeds, limit_of
 from nayan.runtime.sweep import Index, Mask, Swept, overlaps_between, overlaps_within, sweep
 
-_FEW = 400  # boxes, up to which comparing all is quicker
-_FEW_OF_FEW_CLASSES = 640  # the same where most boxes compete
-_FEW_CLASSES = 16
-
-_BLOCK_OF_FEW = 64
-_BLOCK = 400
+_BLOCK = 400  # up to twice as many, one block is quicker than several
 _GROWTH = 4
 
 
@@ -43,50 +34,12 @@ def greedy(
     Raises:
         ShapeError: if an edge is not finite.
     """
-    if not math.isfinite(float(boxes.max()) - float(boxes.min())):
-        raise ShapeError("boxes must be finite, some edges are NaN or infinite")
-    few_classes = labels is None or int(labels.max()) < _FEW_CLASSES
-    if len(boxes) <= (_FEW_OF_FEW_CLASSES if few_classes else _FEW):
-        return _compare_all(boxes, order, limit_of(iou, boxes.dtype), labels)[:enough]
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return order[_compare_near(sweep(boxes, rank, iou=iou, labels=labels), enough)]
+    return order[_greedy(sweep(boxes, rank, iou=iou, labels=labels), enough)]
 
 
-def _compare_all(boxes: Floats, left: Index, limit: float, labels: NDArray[np.integer] | None) -> Index:
-    edges = edges_of(boxes.take(left, axis=0))
-    # int32 is compared quicker than int64.
-    kinds = np.zeros(len(left), np.int32) if labels is None else labels.take(left).astype(np.int32)
-    kept, block = [], max(_BLOCK_OF_FEW, len(left) // 5)
-    while True:
-        head, head_kinds = edges[:, :block], kinds[:block]
-        clash = exceeds(head[:, :, None], head[:, None], limit)  # (n, n)
-        clash &= head_kinds[:, None] == head_kinds
-        alive = _settle_rows(clash)
-        kept.append(left[alive])
-        if len(left) <= block:
-            return np.concatenate(kept)
-        left, edges, kinds = left[block:], edges[:, block:], kinds[block:]
-        clash = exceeds(head.take(alive, axis=1)[:, :, None], edges[:, None], limit)
-        clash &= head_kinds.take(alive)[:, None] == kinds
-        spared = np.flatnonzero(~clash.any(0))
-        left, edges, kinds = left.take(spared), edges.take(spared, axis=1), kinds.take(spared)
-        block *= 2
-
-
-def _settle_rows(clash: Mask) -> list[int]:
-    """Return the rows that clash with no kept row before them; the set of the dropped is one long number."""
-    rows = np.packbits(clash, axis=1, bitorder="little")
-    width, data = rows.shape[1], rows.tobytes()
-    kept, dropped = [], 0
-    for row in range(len(clash)):
-        if not dropped >> row & 1:
-            kept.append(row)
-            dropped |= int.from_bytes(data[row * width : (row + 1) * width], "little")
-    return kept
-
-
-def _compare_near(left: Swept, enough: int) -> Index:
+def _greedy(left: Swept, enough: int) -> Index:
     """Return the sorted ranks of the first `enough` boxes that are kept."""
     alive = np.ones(len(left), np.bool_)  # by rank
     found, block = 0, _BLOCK

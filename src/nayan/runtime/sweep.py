@@ -9,12 +9,14 @@ the boxes that a box may overlap are therefore one short stretch, which two bina
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.boxes import Floats
+from nayan.core.errors import ShapeError
 from nayan.runtime.overlap import edges_of, exceeds, limit_of
 
 Index = NDArray[np.int64]
@@ -66,12 +68,17 @@ def sweep(boxes: Floats, rank: Index, *, iou: float, labels: NDArray[np.integer]
     """Sort boxes for the search of overlaps.
 
     Args:
-        boxes: (N, 4) xyxy, finite, N at least 1.
+        boxes: (N, 4) xyxy, N at least 1.
         rank: (N,) a number for each box, by which the pairs will name it.
         iou: in [0, 1]; pairs with a greater IoU are to be found.
         labels: (N,) classes; only boxes of the same class are pairs. None: all may be.
+
+    Raises:
+        ShapeError: if an edge is not finite.
     """
     length = float(boxes.max()) - float(boxes.min()) + 1
+    if not math.isfinite(length):
+        raise ShapeError("boxes must be finite, some edges are NaN or infinite")
     place = boxes[:, 0].astype(np.float64)
     if labels is not None:
         place += labels * (2 * length)  # classes one after another, out of each other's reach
