@@ -6,9 +6,9 @@ Simulated output of a one-stage detector at 640 px: one candidate for each cell 
 inside one of 30 (or 10) objects gather around its box with scores that fall from its centre, the others are
 noise. Several pictures are one measurement, all ways in turn (A B C A B C ...), medians, one thread, IoU 0.5,
 classes apart. Each way gets its candidates filtered by their score and in the form that it likes best: NumPy
-arrays, tensors, boxes as corner and size. All keep the same boxes, which is checked first; supervision is measured
-where it is installed. The last line is one JSON document. Targets: at conf 0.001 not slower than torchvision,
-at conf 0.25 not slower than the fastest.
+arrays, tensors, boxes as corner and size. All keep the same boxes, which is checked first; supervision is
+measured where it is installed. The last line is one JSON document. Targets: at conf 0.001 not slower than
+torchvision, at conf 0.25 not slower than the fastest.
 """
 
 from __future__ import annotations
