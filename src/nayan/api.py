@@ -307,18 +307,21 @@ def split(
     return drawn
 
 
-def sample(task: str, out: Place, *, seed: int = 0, count: int | None = None) -> Path:
+def sample(
+    task: str, out: Place, *, seed: int = 0, count: int | None = None, format: str | None = None
+) -> Path:
     """Write a sample data set for a task into a new folder, without any network, and return the folder.
 
     Args:
-        task: "classify".
+        task: "classify" or "detect".
         out: a new folder.
-        seed: of the order in which pictures go to the splits.
-        count: pictures in all; None for every one.
+        seed: of which pictures there are and in which split.
+        count: pictures in all; None for all digits, or 300 scenes.
+        format: to write for "detect": "coco" (None is the same), "yolo", "voc", ...
     """
     from nayan.data.samples import write_sample
 
-    return write_sample(by_verb(task).verb, Path(out), seed=seed, count=count)
+    return write_sample(by_verb(task).verb, Path(out), seed=seed, count=count, format=format)
 
 
 def models(task: str | None = None, *, search: str = "", all: bool = False) -> list[Entry]:

@@ -11,16 +11,22 @@ from nayan.cli.output import COMMON, Common, Output
 
 
 def sample(
-    task: Annotated[str, Parameter(help="classify")],
+    task: Annotated[str, Parameter(help="classify or detect")],
     out: NewFolder,
     /,
     *,
-    count: Annotated[int | None, Parameter(help="pictures in all; by default every one there is")] = None,
-    seed: Annotated[int, Parameter(help="of the order in which pictures go to the splits")] = 0,
+    count: Annotated[
+        int | None, Parameter(help="pictures in all; by default all digits, or 300 scenes")
+    ] = None,
+    seed: Annotated[int, Parameter(help="of which pictures there are and in which split")] = 0,
+    format: Annotated[
+        str | None,
+        Parameter(help="to write for detect: coco (by default), yolo, voc, ...", metavar="FORMAT"),
+    ] = None,
     common: Common = COMMON,
 ) -> Output:
     """Write a sample data set in its usual format; no network is needed."""
     from nayan import api
 
-    folder = api.sample(task, out, seed=seed, count=count)
+    folder = api.sample(task, out, seed=seed, count=count, format=format)
     return common.output({"task": task, "data": folder}, f"{folder}\nnext: nayan doctor {folder}")

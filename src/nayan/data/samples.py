@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,38 +11,58 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, MissingExtra, NotFound
+from nayan.core.types import Dataset, Image, Sample
+from nayan.data.pictures import file_sample
+from nayan.data.readers import READERS
 from nayan.data.readers.base import check_new
+from nayan.data.scenes import BACKGROUND, is_legible, scene
 
-TASKS = ("classify",)
+FORMATS = {"classify": ("folder",), "detect": ("coco", "yolo", "voc", "csv_boxes")}
+"""Formats in which the sample of each task can be written, the usual one first."""
+
+SCENES = {"train": 200, "val": 50, "test": 50}
+CLASSES = ("0", "1", "2")
+"""Digits in the sample for detection: few, so that a small network learns to find them within a minute."""
+
 _SHARES = (("train", 0.7), ("val", 0.15), ("test", 0.15))
 _INNER = 24  # px that the 10 x 10 scan (8 x 8 and an empty border) spans, so that a digit is 20 px high
 _MARGIN = 2  # to 28 px, as in MNIST
 _LEAST = 4  # pictures of a class, so that each split has one
+_LEAST_SCENES = 12
 
 
-def write_sample(task: str, out: Path, *, seed: int = 0, count: int | None = None) -> Path:
+def write_sample(
+    task: str, out: Path, *, seed: int = 0, count: int | None = None, format: str | None = None
+) -> Path:
     """Write a small data set for a task into a new folder and return it.
 
     For "classify": scanned handwritten digits (UCI Optical Recognition of Handwritten Digits, 1,797
     of 8 x 8, shipped with scikit-learn), enlarged smoothly to white on black 28 x 28 as in MNIST, in
     folders train/val/test by class with about 70, 15 and 15 %.
 
+    For "detect": the same scans of the digits 0, 1 and 2, large and coloured on crops of scikit-learn's two
+    photographs, 320 x 240, with up to five digits each and exact boxes: 200 pictures to train, 50 to
+    validate and 50 to test, each digit in one split only. See `data.scenes`.
+
     Args:
         task: what the data is for.
         out: does not exist, or is an empty folder.
-        seed: of the order in which pictures go to the splits.
-        count: pictures in all, in equal parts a class; None for every one.
+        seed: of the order in which pictures go to the splits, and of the scenes.
+        count: pictures in all, for "classify" in equal parts a class; None for the usual number.
+        format: one of `FORMATS`; None for the usual one.
 
     Raises:
-        NotFound: if there is no sample for the task.
+        NotFound: if there is no sample for the task, or not in that format.
         DataError: if the folder is not empty.
-        ConfigError: if `count` is too small for ten classes and three splits, or more than there are.
+        ConfigError: if `count` is too small for all classes and splits, or more than there are.
         MissingExtra: if scikit-learn is not installed.
 
     Source: Alpaydin and Kaynak (1998), Cascading classifiers, Kybernetika 34(4).
     """
-    if task not in TASKS:
-        raise NotFound("task", task, TASKS)
+    if task not in FORMATS:
+        raise NotFound("task", task, FORMATS)
+    if format is not None and format not in FORMATS[task]:
+        raise NotFound("format", format, FORMATS[task], hint=f"the sample for {task} is written in these")
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -49,8 +71,23 @@ def write_sample(task: str, out: Path, *, seed: int = 0, count: int | None = Non
     check_new(out)
     digits = load_digits()
     pictures, labels = np.asarray(digits.images), np.asarray(digits.target)
-    _check_count(count, labels)
     rng = np.random.default_rng(seed)
+    if task == "detect":
+        _write_scenes(pictures, labels, out, count=count, format=format or FORMATS[task][0], rng=rng)
+    else:
+        _write_digits(pictures, labels, out, count=count, rng=rng)
+    return out
+
+
+def _write_digits(
+    pictures: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    out: Path,
+    *,
+    count: int | None,
+    rng: np.random.Generator,
+) -> None:
+    _check_count(count, labels)
     for label in range(10):
         members = rng.permutation(np.flatnonzero(labels == label))
         if count is not None:
@@ -60,7 +97,49 @@ def write_sample(task: str, out: Path, *, seed: int = 0, count: int | None = Non
             folder.mkdir(parents=True)
             for number in numbers:
                 PIL.Image.fromarray(enlarge(pictures[number])).save(folder / f"digit_{number:04d}.png")
-    return out
+
+
+def _write_scenes(
+    pictures: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    out: Path,
+    *,
+    count: int | None,
+    format: str,
+    rng: np.random.Generator,
+) -> None:
+    usual = sum(SCENES.values())
+    if count is not None and count < _LEAST_SCENES:
+        raise ConfigError(f"count {count}: three splits need {_LEAST_SCENES} pictures or more",
+                          hint=f"leave it out for {usual}")  # fmt: skip
+    wanted = {split: round((count or usual) * part / usual) for split, part in SCENES.items()}
+    wanted["train"] = (count or usual) - wanted["val"] - wanted["test"]
+    scans: dict[str, dict[int, NDArray[np.float64]]] = {split: {} for split in SCENES}
+    for label in range(len(CLASSES)):
+        legible = [number for number in np.flatnonzero(labels == label) if is_legible(pictures[number])]
+        for split, numbers in _share(rng.permutation(legible)).items():
+            scans[split][label] = pictures[numbers]
+    photographs = _photographs()
+    number = 0
+    splits: dict[str, Dataset] = {}
+    with tempfile.TemporaryDirectory() as drafts:
+        for split, many in wanted.items():
+            samples: list[Sample] = []
+            empty = set(rng.permutation(many)[: round(BACKGROUND * many)].tolist())
+            for index in range(many):
+                number += 1
+                image, boxes = scene(photographs, scans[split], is_background=index in empty, rng=rng)
+                path = Path(drafts) / f"digits_{number:04d}.jpg"
+                PIL.Image.fromarray(image).save(path, quality=92)
+                samples.append(replace(file_sample(path, id=path.name), target=boxes))
+            splits[split] = Dataset(tuple(samples), CLASSES, out, format, split)
+        READERS[format].write(splits, out)
+
+
+def _photographs() -> list[Image]:
+    from sklearn.datasets import load_sample_images
+
+    return [np.asarray(image, np.uint8) for image in load_sample_images().images]
 
 
 def enlarge(digit: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -17,8 +17,8 @@ from nayan.data.doctor.snapshot import IMGSZ, Fault, FaultKind, FileEntry, Pictu
 from nayan.data.hashing import content_hash
 from nayan.data.pictures import file_sample, is_ignored, normal
 from nayan.data.readers import recognise
-from nayan.data.readers.base import class_notes
-from nayan.data.readers.boxes import BACKGROUND_NOTE
+from nayan.data.readers.base import class_notes, has_boxes
+from nayan.data.readers.boxes import box_notes
 
 Progress = Callable[[int, int], None]
 
@@ -118,8 +118,9 @@ def _loose(root: Path, paths: Mapping[str, Path]) -> Dataset:
 
 def _new_notes(data: Dataset) -> list[str]:
     """Return the reader's notes without those on classes and background, which have checks of their own."""
-    told = class_notes(data.samples, data.classes, data.split)
-    return [note for note in data.notes if note not in told and not note.startswith(BACKGROUND_NOTE)]
+    say = box_notes if has_boxes(data.samples) else class_notes
+    told = say(data.samples, data.classes, data.split)
+    return [note for note in data.notes if note not in told]
 
 
 def _examine(sample: Sample, data: Dataset) -> Picture:

@@ -43,9 +43,6 @@ RESIZED = "the declared size of {pictures} is not that of the file; the file cou
 AS_TEXT = "read as numbers: {boxes} with coordinates in quotes"
 UNREADABLE = "left without a target: {pictures} whose size cannot be read"
 
-BACKGROUND_NOTE = "background, pictures without a box"
-"""How the sentence on pictures without objects begins."""
-
 ROUNDING_PX = 0.5
 """Boxes that stick out by no more than this are cut in silence: annotation tools round."""
 
