@@ -148,15 +148,22 @@ class StockWatch:
     Args:
         slots: the list.
         size: (height, width) of the picture.
+
+    Attributes:
+        places: the (V, 2) corners of each slot in pixels; None for the whole picture.
+        counts: what holds now for each slot; None as long as it never held still.
     """
 
     def __init__(self, slots: Sequence[Slot], *, size: Size) -> None:
         self._slots, self._size = slots, size
+        self.places = [
+            None if slot.points is None else to_pixels(slot.points, size, slot.name) for slot in slots
+        ]
         self._new: list[tuple[SlotCount | None, int]] = [(None, 0)] * len(slots)
         self.counts: list[SlotCount | None] = [None] * len(slots)
 
     def update(self, frame: Frame, labels: Sequence[str], boxes: NDArray[Any]) -> list[Event]:
-        """Return what has changed for certain since this frame; `counts` is then what holds now."""
+        """Return what has changed for certain since this frame."""
         events = []
         for row, count in enumerate(check_stock(self._slots, labels, boxes, size=self._size)):
             before, times = self._new[row]
