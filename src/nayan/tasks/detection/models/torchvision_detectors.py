@@ -58,7 +58,7 @@ from nayan.tasks.detection.network import Targets
 
 Raw = AnchorsRaw | RegionsRaw
 
-LEAST_SIDE = {"ssd300_vgg16": 276}
+LEAST_SIDE = {"ssd300_vgg16": 268}
 """Pixels: the layers of SSD300 that do not pad use up a smaller picture before the last map. Others pad."""
 
 HEADS: dict[str, type[AnchorHead] | type[RcnnHead]] = {

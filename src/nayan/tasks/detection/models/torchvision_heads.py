@@ -281,19 +281,16 @@ class RcnnHead(nn.Module):
         found_boxes, found_chances = [], []
         start = 0
         for count in levels:
-            best = (
-                chances[:, start : start + count].topk(min(count, self.rpn.pre_nms_top_n()), 1).indices
-                + start
-            )
+            best = _best(chances[:, start : start + count], self.rpn.pre_nms_top_n()) + start
             near, chance = _rows(boxes, best), chances.gather(1, best)
             kept = nms_mask(near, chance, iou=self.rpn.nms_thresh) & large.gather(1, best)
             found_boxes.append(near)
             found_chances.append(torch.where(kept, chance, -1.0))
             start += count
         every, chance = torch.cat(found_boxes, 1), torch.cat(found_chances, 1)
-        top = chance.topk(min(chance.shape[1], self.rpn.post_nms_top_n()), 1)
-        present = top.values >= 0
-        return _rows(every, top.indices) * present[..., None], present
+        best = _best(chance, self.rpn.post_nms_top_n())
+        present = chance.gather(1, best) >= 0
+        return _rows(every, best) * present[..., None], present
 
     def _draw(self, regions: Tensor, present: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         """Return the regions that are learnt from: some near objects, the objects themselves, and others."""
@@ -383,17 +380,24 @@ def _rows(values: Tensor, index: Tensor) -> Tensor:
     return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
 
 
-def _best_of_levels(scores: Tensor, levels: tuple[int, ...], count: int) -> Tensor:
-    """Return (B, n) the places of the `count` best of each level of (B, N) scores, in the anchors' order.
+def _best(scores: Tensor, count: int) -> Tensor:
+    """Return (B, n) the places of the `count` best of (B, N) scores, all if there are fewer; rising.
 
-    Not in that of the scores, in which runtimes differ where two are almost equal.
+    Not in the order of the scores, in which runtimes differ where two are almost equal.
     """
-    found, start = [], 0
-    for size in levels:
-        best = scores[:, start : start + size].topk(min(count, size), 1).indices
-        found.append(best.sort(1).values + start)
-        start += size
-    return torch.cat(found, 1)
+    return scores.topk(min(count, scores.shape[1]), 1).indices.sort(1).values
+
+
+def _best_of_levels(scores: Tensor, levels: tuple[int, ...], count: int) -> Tensor:
+    """Return (B, n) the places of the `count` best of each level of (B, N) scores."""
+    starts = [sum(levels[:number]) for number in range(len(levels))]
+    return torch.cat(
+        [
+            _best(scores[:, start : start + size], count) + start
+            for start, size in zip(starts, levels, strict=True)
+        ],
+        1,
+    )
 
 
 def _flat(objectness: list[Tensor], deltas: list[Tensor]) -> tuple[Tensor, Tensor]:
