@@ -15,7 +15,7 @@ from nayan.core.lettering import font_for, paintable, width_of
 from nayan.core.types import Image
 from nayan.data.video import opencv
 from nayan.tasks.detection.draw import INK, PAPER, Colour, colour_of
-from nayan.tasks.detection.scene.regions import Line, Points, Zone, anchors
+from nayan.tasks.detection.scene.regions import Line, Points, anchors
 from nayan.tasks.detection.scene.watch import Seen, Watch
 
 TRAIL_S = 2.0
@@ -51,19 +51,23 @@ class Painter:
         """Return a copy of the frame with all that is known about it."""
         self._remember(seen)
         image = seen.frame.image.copy()
-        for zone in self._watch.zones:
-            image = self._zone(image, zone.zone, f"{zone.zone.name}: {zone.occupancy}")
-        for points, name, status in self._slots():
+        image = self._zones(image)
+        slots = self._slots()
+        for points, _, status in slots:
             self._outline(image, points, STATUS_COLOURS[status])
-            self._tag(image, name, tuple(points.min(axis=0)), STATUS_COLOURS[status])
         for line in self._watch.lines:
-            self._line(image, line.line, f"{line.line.name}  in {line.total('in')}  out {line.total('out')}")
-        labels = dict(zip(seen.tracks.ids.tolist(), seen.tracks.boxes.labels.tolist(), strict=True))
-        for track, trail in self._trails.items():
-            if track in labels:
-                self._path(image, np.array([point for _, point in trail]), colour_of(labels[track]))
-        for row, (track, label) in enumerate(labels.items()):
-            self._box(image, seen.tracks.boxes.xyxy[row], f"{self._watch.classes[label]} {track}", label)
+            self._line(image, line.line)
+        self._objects(image, seen)
+        # The counts come last, so that no object hides them.
+        for zone in self._watch.zones:
+            points = zone.zone.points
+            corner = points[points.sum(axis=1).argmin()]
+            self._tag(image, f"{zone.zone.name}: {zone.occupancy}", corner, ZONE_COLOUR)
+        for points, text, status in slots:
+            self._tag(image, text, points.min(axis=0), STATUS_COLOURS[status])
+        for line in self._watch.lines:
+            text = f"{line.line.name}  in {line.total('in')}  out {line.total('out')}"
+            self._tag(image, text, line.line.points[0], LINE_COLOUR)
         return image
 
     def _remember(self, seen: Seen) -> None:
@@ -86,22 +90,32 @@ class Painter:
             if points is not None and count is not None
         ]
 
-    def _zone(self, image: Image, zone: Zone, text: str) -> Image:
+    def _zones(self, image: Image) -> Image:
+        """Return the picture with a veil over each zone."""
         cv2 = opencv()
-        veil = image.copy()
-        cv2.fillPoly(veil, [np.rint(zone.points).astype(np.int32)], ZONE_COLOUR)
-        image = np.asarray(cv2.addWeighted(veil, 0.16, image, 0.84, 0), np.uint8)
-        self._outline(image, zone.points, ZONE_COLOUR)
-        self._tag(image, text, tuple(zone.points[zone.points.sum(axis=1).argmin()]), ZONE_COLOUR)
+        for zone in self._watch.zones:
+            veil = image.copy()
+            cv2.fillPoly(veil, [np.rint(zone.zone.points).astype(np.int32)], ZONE_COLOUR)
+            image = np.asarray(cv2.addWeighted(veil, 0.16, image, 0.84, 0), np.uint8)
+            self._outline(image, zone.zone.points, ZONE_COLOUR)
         return image
+
+    def _objects(self, image: Image, seen: Seen) -> None:
+        """Paint the trails, then the boxes with class and id."""
+        labels = dict(zip(seen.tracks.ids.tolist(), seen.tracks.boxes.labels.tolist(), strict=True))
+        for track, trail in self._trails.items():
+            if track in labels:
+                self._path(image, np.array([point for _, point in trail]), colour_of(labels[track]))
+        for row, (track, label) in enumerate(labels.items()):
+            self._box(image, seen.tracks.boxes.xyxy[row], f"{self._watch.classes[label]} {track}", label)
 
     def _outline(self, image: Image, points: Points, colour: Colour) -> None:
         corners = [np.rint(points).astype(np.int32)]
         opencv().polylines(image, corners, True, INK, self._width + 2, opencv().LINE_AA)
         opencv().polylines(image, corners, True, colour, self._width, opencv().LINE_AA)
 
-    def _line(self, image: Image, line: Line, text: str) -> None:
-        """Paint a line with a short arrow that shows which way is in, and its counts at its start."""
+    def _line(self, image: Image, line: Line) -> None:
+        """Paint a line with a short arrow that shows which way is in."""
         cv2 = opencv()
         start, end = line.points
         along = (end - start) / np.hypot(*(end - start))
@@ -110,7 +124,6 @@ class Painter:
         for colour, width in ((INK, self._width + 3), (LINE_COLOUR, self._width + 1)):
             cv2.line(image, _pixel(start), _pixel(end), colour, width, cv2.LINE_AA)
             cv2.arrowedLine(image, _pixel(middle), _pixel(tip), colour, width, cv2.LINE_AA, tipLength=0.35)
-        self._tag(image, text, tuple(start), LINE_COLOUR)
 
     def _path(self, image: Image, points: Points, colour: Colour) -> None:
         track = [np.rint(points).astype(np.int32)]
@@ -122,9 +135,9 @@ class Painter:
         first, last = _pixel(box[:2]), _pixel(box[2:] - 1)
         cv2.rectangle(image, first, last, INK, self._width + 2)
         cv2.rectangle(image, first, last, colour_of(label), self._width)
-        self._tag(image, text, (box[0], box[1]), colour_of(label))
+        self._tag(image, text, box[:2], colour_of(label))
 
-    def _tag(self, image: Image, text: str, corner: tuple[float, ...], colour: Colour) -> None:
+    def _tag(self, image: Image, text: str, corner: NDArray[Any], colour: Colour) -> None:
         """Lay a name on the picture, above `corner` (left, top) where there is room, else below."""
         tag = _lettered(text, self._letters, colour)
         height, width = min(tag.shape[0], image.shape[0]), min(tag.shape[1], image.shape[1])
