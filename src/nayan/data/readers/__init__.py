@@ -16,8 +16,10 @@ from nayan.data.pictures import entries, has_picture, walk
 from nayan.data.readers.base import Reader, Sniff
 from nayan.data.readers.coco import CocoReader
 from nayan.data.readers.csv import CsvReader
+from nayan.data.readers.csv_boxes import CsvBoxesReader
 from nayan.data.readers.folder import PICTURE_FOLDERS, FolderReader, class_names
 from nayan.data.readers.idx import IdxReader
+from nayan.data.readers.voc import VocReader
 from nayan.data.readers.yolo import YoloReader
 
 READERS: Catalog[Reader] = Catalog(
@@ -28,6 +30,8 @@ READERS: Catalog[Reader] = Catalog(
         IdxReader(),
         CocoReader(),
         YoloReader(),
+        VocReader(),
+        CsvBoxesReader(),
     ],
 )
 """Every format by its name."""

@@ -216,7 +216,8 @@ def _chosen(root: Path) -> tuple[list[tuple[Path, _Header, str]], list[str]]:
         seen = "; ".join(f"{table.name}:1: {', '.join(header.names)}" for table, header in headers.items())
         raise FormatError(
             f"{root}: no table has a file and a label column ({seen or 'there is no table'})",
-            hint="the first line must name the columns, such as file,label,split",
+            hint="the first line must name the columns, such as file,label,split"
+            + ("; tables of boxes are --format csv_boxes" if any(h.boxes for h in headers.values()) else ""),
         )
     by_split = [table for table in usable if named[table]]
     if by_split and (len(usable) > 1 or len(headers) > 1):
