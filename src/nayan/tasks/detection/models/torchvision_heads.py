@@ -289,8 +289,10 @@ class RcnnHead(nn.Module):
             start += count
         every, chance = torch.cat(found_boxes, 1), torch.cat(found_chances, 1)
         best = _best(chance, self.rpn.post_nms_top_n())
-        present = chance.gather(1, best) >= 0
-        return _rows(every, best) * present[..., None], present
+        nobody = chance.shape[1]  # those that are not there go last: which of them are taken is arbitrary
+        best = torch.where(chance.gather(1, best) >= 0, best, nobody).sort(1).values
+        present = best < nobody
+        return _rows(every, best.clamp(max=nobody - 1)) * present[..., None], present
 
     def _draw(self, regions: Tensor, present: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         """Return the regions that are learnt from: some near objects, the objects themselves, and others."""
