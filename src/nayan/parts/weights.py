@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import safetensors
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from nayan.core.errors import WeightsError
 from nayan.core.registry import Named
-from nayan.parts.backbone import Backbone
+from nayan.parts.backbone import Backbone, Published
 from nayan.parts.hub import published_weights
 from nayan.parts.normalise import Normalise
 from nayan.parts.published import recognise
@@ -66,8 +66,25 @@ class WeightsReport:
         return "; ".join([f"weights: {len(self.loaded)} tensors from {self.source}, {head}", *self.notes])
 
 
+@runtime_checkable
+class Whole(Protocol):
+    """A network that is published as a whole, head included, such as a detector for COCO.
+
+    Attributes:
+        model: whose state dict has the published names.
+        normalise: the first layer.
+        published: how the hub names it.
+        class_layers: prefixes of the layers whose shapes depend on the classes; they may start anew.
+    """
+
+    model: nn.Module
+    normalise: Normalise
+    published: Published
+    class_layers: tuple[str, ...]
+
+
 def load_weights(network: nn.Module, source: str | Path, entry: Named | None = None) -> WeightsReport:
-    """Fill `network` from "imagenet" (the hub), "none", or a .safetensors file or bundle folder.
+    """Fill `network` from "imagenet" or "coco" (the hub), "none", or a .safetensors file or bundle folder.
 
     A network for gray pictures takes weights for colour ones: its first layer gets the sum over the
     channels. Where the file states the mean and standard deviation that its network was trained with,
@@ -75,7 +92,8 @@ def load_weights(network: nn.Module, source: str | Path, entry: Named | None = N
 
     Args:
         network: with a `backbone` (a `Backbone` or a `Pyramid`), a `head` and a `normalise`, such as a
-            `Classifier` or a detector. Other parts (a neck, say) are filled from files of our own.
+            `Classifier` or a detector. Other parts (a neck, say) are filled from files of our own. Or a
+            `Whole` network: "coco" is for these only, and "imagenet" for the others.
         source: where the weights come from.
         entry: the model's catalogue entry; its name is used in messages.
 
@@ -85,11 +103,18 @@ def load_weights(network: nn.Module, source: str | Path, entry: Named | None = N
     """
     if source == "none":
         return WeightsReport("none")
+    if isinstance(network, Whole):
+        return _load_whole(network, source, entry)
     backbone = network.get_submodule("backbone")
     if not isinstance(backbone, Backbone | Pyramid):
         raise TypeError(f"the backbone is a {type(backbone).__name__}, neither a Backbone nor a Pyramid")
     name = entry.name if entry else backbone.published.name
     metadata: dict[str, str] = {}
+    if source == "coco":
+        raise WeightsError(
+            f"nobody publishes weights of {name} for COCO",
+            hint="use --weights imagenet for its backbone, --weights FILE or --weights none",
+        )
     if source == "imagenet":
         tensors = published_weights(backbone.published)
     else:
@@ -106,8 +131,51 @@ def load_weights(network: nn.Module, source: str | Path, entry: Named | None = N
         unexpected=plan.unexpected,
         mismatched=plan.mismatched,
         head_loaded=any(key.startswith(HEAD) for key in plan.tensors),
-        notes=_take_normalisation(network, metadata),
+        notes=_take_normalisation(network.get_submodule("normalise"), metadata),
     )
+
+
+def _load_whole(network: Whole, source: str | Path, entry: Named | None) -> WeightsReport:
+    """Fill a network that is published as a whole; the layers that tell classes apart only where they fit."""
+    name = entry.name if entry else network.published.name
+    metadata: dict[str, str] = {}
+    if source == "imagenet":
+        raise WeightsError(
+            f"{name} is published as a whole, with what it learnt from COCO",
+            hint="use --weights coco, --weights FILE or --weights none",
+        )
+    if source == "coco":
+        tensors = published_weights(network.published)
+    else:
+        tensors, metadata = read_file(Path(source))
+    ours = network.model.state_dict()
+    # files of our own say "model.NAME", and have the normalisation beside it
+    given = _unwrapped({k: t for k, t in tensors.items() if not k.startswith((_NORMALISE, "columns"))})
+    fits = {k: t for k, t in given.items() if k in ours and t.shape == ours[k].shape}
+    missing = [k for k in ours if k not in given and not k.endswith("num_batches_tracked")]
+    mismatched = [k for k in given if k in ours and k not in fits]
+    unexpected = [k for k in given if k not in ours]
+    wrong = [k for k in missing + mismatched + unexpected if not k.startswith(network.class_layers)]
+    if wrong:
+        raise _other_architecture(ours, given, wrong, where=str(source), name=name, tensors=given)
+    with torch.no_grad():
+        for key, tensor in fits.items():
+            ours[key].copy_(tensor)
+    beside = {k.removeprefix(_NORMALISE): t for k, t in tensors.items() if k.startswith(_NORMALISE)}
+    if beside:
+        network.normalise.load_state_dict(beside)
+    return WeightsReport(
+        source=str(source),
+        loaded=tuple(fits),
+        missing=tuple(missing),
+        unexpected=tuple(unexpected),
+        mismatched=tuple(mismatched),
+        head_loaded=all(k in fits for k in ours if k.startswith(network.class_layers)),
+        notes=_take_normalisation(network.normalise, metadata),
+    )
+
+
+_NORMALISE = "normalise."
 
 
 def read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -240,10 +308,9 @@ def _says(shape: Any) -> str:
     return shape if isinstance(shape, str) else f"has {shape}"
 
 
-def _take_normalisation(network: nn.Module, metadata: Mapping[str, str]) -> tuple[str, ...]:
+def _take_normalisation(normalise: nn.Module, metadata: Mapping[str, str]) -> tuple[str, ...]:
     """Take over the mean and std that a file's metadata states ("... mean 0.5 std 0.5 ...")."""
     stated = stated_normalisation(metadata)
-    normalise = network.get_submodule("normalise")
     if stated is None or not isinstance(normalise, Normalise):
         return ()
     mean, std = stated

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nayan.core.errors import ConfigError
-from nayan.core.types import Target
-from nayan.runtime.preprocess import Placement
+from nayan.core.types import Dataset, Target
+from nayan.runtime.preprocess import Placement, Preprocess
 from nayan.tasks.cards import Entry
 
 
@@ -110,6 +110,24 @@ class Task(ABC):
     @abstractmethod
     def build(self, entry: Entry, classes: Sequence[str], **args: Any) -> nn.Module:
         """Return the network of a catalogue entry for these classes."""
+
+    def data_args(
+        self,
+        entry: Entry,  # noqa: ARG002
+        dataset: Dataset,  # noqa: ARG002
+        *,
+        preprocess: Preprocess,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Return the arguments of the entry's builder that the training data decide, see `Entry.fitted`.
+
+        They are written down with the other arguments, so that the network can be built without the data.
+
+        Args:
+            entry: of the catalogue.
+            dataset: the training split.
+            preprocess: of the network that will be built.
+        """
+        return {}
 
     @abstractmethod
     def collate(self, items: Sequence[Item]) -> Batch:

@@ -20,11 +20,14 @@ class Entry:
         summary: one line for the table.
         paper: where it was described, such as "arXiv:1512.03385".
         licence: of the code of the architecture.
-        weights: where `--weights imagenet` comes from, with its licence; empty where there are none.
+        weights: where its published weights come from, with their licence; empty where there are none.
+        pretrained: what `--weights` calls them: "imagenet" for a backbone, "coco" for a whole detector.
         parameters: number of them with the paper's own classifier, where known.
         args: passed to the builder.
         gray: whether the network may be built for one channel when all pictures are gray.
         explain: sub-modules worth watching first.
+        fitted: arguments of the builder that are worked out from the training data (`Task.data_args`), each
+            with what the task has to know for it, such as {"anchors": 9}: how many.
     """
 
     name: str
@@ -34,10 +37,12 @@ class Entry:
     paper: str = ""
     licence: str = ""
     weights: str = ""
+    pretrained: str = "imagenet"
     parameters: int | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
     gray: bool = False
     explain: tuple[str, ...] = ()
+    fitted: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

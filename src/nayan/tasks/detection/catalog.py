@@ -14,5 +14,118 @@ def letterboxed(side: int) -> Preprocess:
     return Preprocess((side, side), "letterbox")
 
 
-MODELS: Catalog[Entry] = Catalog("model", [])
+def _torchvision(
+    name: str,
+    summary: str,
+    *,
+    paper: str,
+    parameters: int,
+    preprocess: Preprocess,
+) -> Entry:
+    """Return a detector of torchvision, whose weights are for COCO; parameters as with its 91 outputs."""
+    return Entry(
+        name,
+        f"{MODELS_AT}.torchvision_detectors:torchvision_detector",
+        preprocess,
+        summary=summary,
+        paper=paper,
+        licence="BSD-3-Clause (torchvision)",
+        weights=f"torchvision {name} COCO_V1 (BSD-3-Clause)",
+        pretrained="coco",
+        parameters=parameters,
+        args={"architecture": name},
+    )
+
+
+YOLO_LADDER = (
+    Entry(
+        "yolo_v1",
+        f"{MODELS_AT}.yolo_v1:yolo_v1",
+        letterboxed(224),
+        summary="the whole picture to a grid of answers, in one look",
+        paper="arXiv:1506.02640",
+        licence="Apache-2.0",
+    ),
+    Entry(
+        "yolo_v2",
+        f"{MODELS_AT}.yolo_v2:yolo_v2",
+        letterboxed(320),
+        summary="anchors from the data, batch normalisation, finer detail passed through",
+        paper="arXiv:1612.08242",
+        licence="Apache-2.0",
+        fitted={"anchors": 5},
+    ),
+    Entry(
+        "yolo_v3",
+        f"{MODELS_AT}.yolo_v3:yolo_v3",
+        letterboxed(320),
+        summary="three scales, residual backbone, classes as yes/no questions",
+        paper="arXiv:1804.02767",
+        licence="Apache-2.0",
+        fitted={"anchors": 9},
+    ),
+)
+
+TORCHVISION = (
+    _torchvision(
+        "fasterrcnn_resnet50_fpn",
+        "two stages on a feature pyramid, as published with torchvision",
+        paper="arXiv:1506.01497, arXiv:1612.03144",
+        parameters=41_755_286,
+        preprocess=letterboxed(640),
+    ),
+    _torchvision(
+        "fasterrcnn_resnet50_fpn_v2",
+        "the same with deeper heads and a longer training",
+        paper="arXiv:1506.01497, arXiv:2111.11429",
+        parameters=43_712_278,
+        preprocess=letterboxed(640),
+    ),
+    _torchvision(
+        "fasterrcnn_mobilenet_v3_large_320_fpn",
+        "two stages small enough for a CPU",
+        paper="arXiv:1506.01497, arXiv:1905.02244",
+        parameters=19_386_354,
+        preprocess=letterboxed(320),
+    ),
+    _torchvision(
+        "retinanet_resnet50_fpn",
+        "one stage of anchors with the focal loss",
+        paper="arXiv:1708.02002",
+        parameters=34_014_999,
+        preprocess=letterboxed(640),
+    ),
+    _torchvision(
+        "retinanet_resnet50_fpn_v2",
+        "the same with GIoU, group normalisation and a longer training",
+        paper="arXiv:1708.02002, arXiv:1912.02424",
+        parameters=38_198_935,
+        preprocess=letterboxed(640),
+    ),
+    _torchvision(
+        "fcos_resnet50_fpn",
+        "points instead of anchors",
+        paper="arXiv:1904.01355",
+        parameters=32_269_600,
+        preprocess=letterboxed(640),
+    ),
+    _torchvision(
+        "ssd300_vgg16",
+        "default boxes on six maps of a VGG",
+        paper="arXiv:1512.02325",
+        parameters=35_641_826,
+        preprocess=Preprocess(
+            (300, 300), "stretch", mean=(0.48235, 0.45882, 0.40784), std=(1 / 255, 1 / 255, 1 / 255)
+        ),
+    ),
+    _torchvision(
+        "ssdlite320_mobilenet_v3_large",
+        "the smallest and fastest of them",
+        paper="arXiv:1801.04381, arXiv:1905.02244",
+        parameters=3_440_060,
+        preprocess=Preprocess((320, 320), "stretch", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    ),
+)
+
+MODELS: Catalog[Entry] = Catalog("model", [*YOLO_LADDER, *TORCHVISION])
 """Every detector by its name."""

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 
 from nayan.core.errors import LabelError
 from nayan.core.registry import resolve
-from nayan.core.types import Boxes, Target
-from nayan.runtime.preprocess import Placement
+from nayan.core.types import Boxes, Dataset, Target
+from nayan.parts.anchors import kmeans_anchors
+from nayan.runtime.preprocess import Placement, Preprocess
 from nayan.tasks.base import Batch, Item, Task, check_arguments
 from nayan.tasks.cards import Entry
 from nayan.tasks.detection.decode import decode
 from nayan.tasks.detection.network import Targets
+from nayan.tasks.detection.shapes import box_shapes
 from nayan.tasks.detection.thresholds import fit_thresholds
 
 
@@ -56,6 +58,21 @@ class DetectionTask(Task):
         network: nn.Module = builder(classes, **{**normalisation, **entry.args, **args})
         self._network = network
         return network
+
+    def data_args(self, entry: Entry, dataset: Dataset, *, preprocess: Preprocess) -> dict[str, Any]:
+        """Return {"anchors": ((width, height), ...)} where the entry's `fitted` asks for a number of them.
+
+        They are the usual shapes of the training boxes as fractions of the input's sides, by k-means; without
+        any box nothing is returned, and the builder's own are used.
+        """
+        count = entry.fitted.get("anchors")
+        if count is None:
+            return {}
+        shapes = box_shapes(dataset, preprocess)
+        if not len(shapes):
+            return {}
+        found = kmeans_anchors(torch.from_numpy(shapes), count, seed=0)
+        return {"anchors": tuple((round(w, 4), round(h, 4)) for w, h in found.tolist())}
 
     def collate(self, items: Sequence[Item]) -> Batch:
         """Stack items: images (B, C, h, w) uint8 in channels_last order, and padded `Targets`.
