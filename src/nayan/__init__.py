@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         split,
         train,
         val,
+        watch,
     )
     from nayan.core.errors import NayanError
     from nayan.core.story import Story
@@ -56,6 +57,7 @@ _ADDRESSES = {
     "split": "nayan.api",
     "train": "nayan.api",
     "val": "nayan.api",
+    "watch": "nayan.api",
 }
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "split",
     "train",
     "val",
+    "watch",
 ]
 
 

@@ -176,6 +176,89 @@ def predict(
     return records
 
 
+def watch(
+    model: Place | Predictor,
+    source: Place,
+    *,
+    lines: Sequence[str] = (),
+    zones: Sequence[str] = (),
+    scene: Place | None = None,
+    anchor: Literal["bottom", "centre"] | None = None,
+    stock: Place | None = None,
+    conf: float | Literal["auto"] = "auto",
+    tile: int | None = None,
+    overlap: float = 0.2,
+    every: int = 1,
+    fps: float | None = None,
+    seconds: float | None = None,
+    batch: int = 8,
+    backend: str = "auto",
+    out: Place | None = None,
+    save: bool = False,
+    on_progress: Callable[[int, int | None, float], None] | None = None,
+) -> dict[str, Any]:
+    """Follow the objects of a video or camera, and count what crosses lines, stays in zones and is in stock.
+
+    Args:
+        model: a run folder or a bundle of a detector, or what `load` returned.
+        source: a video file, an animated GIF, or "camera:0".
+        lines: "x1,y1,x2,y2[:name]" in pixels or fractions; "in" is from the left of the line to its right.
+        zones: "x,y,x,y,x,y[,...][:name]", or two corners of a rectangle.
+        scene: a YAML file with lines and zones.
+        anchor: which point of a box counts; "bottom" (the middle of the lower edge) unless the scene says.
+        stock: a CSV or YAML list of slots with what should be in them.
+        conf: score from which on a detection is trusted; "auto" for the thresholds fitted on validation.
+        tile: look at tiles of this side in px, for small objects in large frames.
+        overlap: of the tiles, as a fraction.
+        every: only each so manieth frame.
+        fps: at most so many frames for each second of the video.
+        seconds: of the video after which to stop.
+        batch: frames at once.
+        backend: as for `load`.
+        out: folder for `events.csv`, `tracks.csv`, `summary.json` and the like; None writes nothing.
+        save: also write the annotated video there.
+        on_progress: called with (frames read, frames in all if known, seconds of video).
+
+    Returns:
+        `{"source", "frames", "seconds", "tracks", "lines", "zones", "stock", "events", "files", ...}`.
+
+    Raises:
+        ConfigError: if the model is no detector, or an option is impossible.
+        DataError: if the source cannot be read.
+    """
+    from nayan.data.video import open_video
+    from nayan.runtime.predictor import Predictor
+    from nayan.runtime.tiles import predict_tiled
+    from nayan.tasks.detection.scene.regions import gather
+    from nayan.tasks.detection.scene.stock import read_slots
+    from nayan.tasks.detection.scene.watch import Plan, watch_video
+
+    regions = gather(lines, zones, file=None if scene is None else Path(scene), anchor=anchor)
+    predictor = model if isinstance(model, Predictor) else load(model, backend=backend)
+    spec = predictor.spec
+    if spec.task != "detection":
+        raise ConfigError(f"a video needs a detector, this model is for {spec.task}")
+    plan = Plan(
+        classes=spec.classes,
+        scene=regions,
+        slots=() if stock is None else read_slots(Path(stock), spec.classes),
+        high=_trusted(spec.decode_args.get("thresholds")) if conf == "auto" else conf,
+        every=every,
+        fps=fps,
+        seconds=seconds,
+        batch=batch,
+    )
+
+    def look(images: Sequence[Any]) -> list[Any]:
+        if tile is None:
+            return predictor(images)
+        return [predict_tiled(predictor, image, tile=tile, overlap=overlap, batch=batch) for image in images]
+
+    with open_video(source) as video:
+        folder = None if out is None else Path(out)
+        return watch_video(look, video, plan, out=folder, save=save, on_progress=on_progress)
+
+
 def val(
     model: Place,
     data: Place,
@@ -479,6 +562,11 @@ def demo(
         "predictions": folder / "predictions",
         "seconds": round(time.perf_counter() - begun, 1),
     }
+
+
+def _trusted(thresholds: Sequence[float] | None) -> float | list[float]:
+    """Return the scores from which on detections are followed; a fitted threshold of 0 would follow noise."""
+    return [max(0.05, threshold) for threshold in thresholds] if thresholds else 0.5
 
 
 def _free_folder(name: str) -> Path:

@@ -15,7 +15,7 @@ from nayan.data.video import Frame
 from nayan.runtime.tracker import Tracks
 from nayan.tasks.detection.scene.events import Event
 from nayan.tasks.detection.scene.lines import LineCounter
-from nayan.tasks.detection.scene.regions import Scene, Zone, parse_line, parse_zone, read_scene
+from nayan.tasks.detection.scene.regions import Scene, Zone, gather, parse_line, parse_zone, read_scene
 from nayan.tasks.detection.scene.stock import HOLD, StockWatch, check_stock, read_slots
 from nayan.tasks.detection.scene.zones import ZoneWatch
 
@@ -238,6 +238,11 @@ def test_a_scene_is_read_from_yaml(tmp_path: Path) -> None:
     assert scene.anchor == "centre"
     assert [line.name for line in scene.lines] == ["gate"]
     assert scene.zones[0].points.tolist() == [[1, 2], [9, 2], [9, 9]]
+    more = gather(["0,0,9,9"], ["1,1,5,5:bay"], file=path, anchor="bottom")
+    names = [line.name for line in more.lines] + [zone.name for zone in more.zones]
+    assert names == ["gate", "line1", "hall", "bay"]
+    assert more.anchor == gather([], []).anchor == "bottom"
+    assert gather([], [], file=path).anchor == "centre"
     path.write_text("zones: {}\n")
     assert read_scene(path).anchor == "bottom"
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from nayan.core.errors import ConfigError
+from nayan.core.errors import ConfigError, FormatError
 from nayan.core.types import Boxes, Dataset, Image, Label, Sample
 from nayan.data.tiled import tile_dataset
-from nayan.runtime.tiles import merge, predict_tiled, tiles
+from nayan.runtime.tiles import merge, predict_samples_tiled, predict_tiled, tiles
 
 
 def boxes(
@@ -103,6 +103,18 @@ def test_a_whole_box_explains_a_piece_even_with_a_lower_score() -> None:
     found = [((0, 0, 100, 100), boxes((70, 10, 100, 50), scores=[0.95])),
              ((60, 0, 160, 100), boxes((10, 10, 60, 50), scores=[0.5]))]  # fmt: skip
     assert merge(found, (100, 160)).xyxy.tolist() == [[70, 10, 120, 50]]
+
+
+def test_samples_are_read_whole_and_a_broken_one_does_not_stop_the_others() -> None:
+    def broken() -> Image:
+        raise FormatError("broken")
+
+    samples = [Sample("a", broken), Sample("b", lambda: picture(80, 10, 120, 30))]
+    first, second = predict_samples_tiled(bright, samples, tile=100)
+    assert first[1] is None
+    assert isinstance(first[2], FormatError)
+    assert isinstance(second[2], Boxes)
+    assert second[2].xyxy.tolist() == [[80, 10, 120, 30]]
 
 
 def test_ground_truth_without_scores_is_merged_too() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.boxes import area, iou_matrix
-from nayan.core.errors import ConfigError
-from nayan.core.types import Boxes, Image, Size
+from nayan.core.errors import ConfigError, NayanError
+from nayan.core.types import Boxes, Image, Sample, Size
 
 Tile = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the picture; right and bottom exclusive."""
@@ -94,6 +94,31 @@ def predict_tiled(
         crops = [np.ascontiguousarray(image[top:bottom, left:right]) for left, top, right, bottom in part]
         found += zip(part, map(_as_boxes, predictor(crops)), strict=True)
     return merge(found, (height, width))
+
+
+def predict_samples_tiled(
+    predictor: Callable[[Sequence[Image]], Sequence[Any]],
+    samples: Iterable[Sample],
+    *,
+    tile: int | Size,
+    overlap: float = 0.2,
+    batch: int = 8,
+) -> Iterator[tuple[Sample, Image | None, Boxes | NayanError]]:
+    """Yield every sample with its picture and boxes, in order, as `predict_samples` does, but in tiles.
+
+    Pictures are decoded whole, one at a time, and every place is in their pixels. The arguments are those of
+    `predict_tiled`.
+
+    Yields:
+        (sample, picture, boxes); or (sample, None, error) for a picture that cannot be read.
+    """
+    for sample in samples:
+        try:
+            image = sample.load()
+        except NayanError as error:
+            yield sample, None, error
+            continue
+        yield sample, image, predict_tiled(predictor, image, tile=tile, overlap=overlap, batch=batch)
 
 
 def merge(found: Sequence[tuple[Tile, Boxes]], size: Size, *, iou: float = 0.5, ios: float = 0.5) -> Boxes:

@@ -207,6 +207,23 @@ def read_scene(path: Path) -> Scene:
     return Scene(tuple(lines), tuple(zones), record.get("anchor", "bottom"))
 
 
+def gather(
+    lines: Sequence[str], zones: Sequence[str], *, file: Path | None = None, anchor: Anchor | None = None
+) -> Scene:
+    """Return the scene of a file, if there is one, with further lines and zones given as text.
+
+    Args:
+        lines: as for `parse_line`.
+        zones: as for `parse_zone`.
+        file: as for `read_scene`.
+        anchor: goes before the file's; "bottom" where neither says.
+    """
+    scene = Scene() if file is None else read_scene(file)
+    more_lines = [parse_line(text, number) for number, text in enumerate(lines, start=1)]
+    more_zones = [parse_zone(text, number) for number, text in enumerate(zones, start=1)]
+    return Scene((*scene.lines, *more_lines), (*scene.zones, *more_zones), anchor or scene.anchor)
+
+
 def read_mapping(path: Path, keys: set[str]) -> dict[str, Any]:
     """Read a YAML file that may have some keys and no others.
 
