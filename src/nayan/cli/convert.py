@@ -23,7 +23,8 @@ def convert(
     to: Annotated[
         str,
         Parameter(
-            help="format to write: folder, csv, idx; for boxes: coco, yolo, voc, ...", metavar="FORMAT"
+            help="format to write: folder, csv, idx; for boxes: coco, yolo, voc, csv_boxes, ...",
+            metavar="FORMAT",
         ),
     ],
     format: Format = None,

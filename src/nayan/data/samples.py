@@ -17,7 +17,10 @@ from nayan.data.readers import READERS
 from nayan.data.readers.base import check_new
 from nayan.data.scenes import BACKGROUND, is_legible, scene
 
-FORMATS = {"classify": ("folder",), "detect": ("coco", "yolo", "voc", "csv_boxes")}
+FORMATS = {
+    "classify": ("folder",),
+    "detect": ("coco", "yolo", "voc", "csv_boxes", "labelme", "cvat", "label_studio"),
+}
 """Formats in which the sample of each task can be written, the usual one first."""
 
 SCENES = {"train": 200, "val": 50, "test": 50}

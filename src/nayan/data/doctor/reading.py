@@ -12,7 +12,7 @@ from nayan.data.doctor.snapshot import Snapshot
 from nayan.data.readers import boxes
 
 _PLACES = re.compile(r"\(((?:[^()]|\([^()]*\))*)\)$")  # the last parentheses of a note
-_NUMBER = re.compile(r"\d[\d,]*")
+_COUNTED = re.compile(r"\b(\d[\d,]*) (?:box|picture|file|row)(?:es|s)?\b")
 _EXIF = " Some are stored turned (EXIF): boxes that were drawn before turning do not fit upright."
 
 
@@ -31,16 +31,18 @@ class Told:
     advice: str
 
     def __call__(self, snapshot: Snapshot) -> Iterator[Finding]:
-        """Yield the notes of this kind."""
-        for note in dict.fromkeys(snapshot.notes):
+        """Yield the notes of this kind; those of several splits that say the same become one."""
+        alike: dict[str, list[str]] = {}
+        for note in snapshot.notes:
             if kind_of(note, snapshot) is self:
-                places = _places(note)
-                number = _NUMBER.search(note)
-                yield Finding(
-                    self.check, self.severity, note, places,
-                    int(number[0].replace(",", "")) if number else 1,
-                    self.advice + _about_exif(self.check, places, snapshot),
-                )  # fmt: skip
+                alike.setdefault(_COUNTED.sub("", _PLACES.sub("", note)), []).append(note)
+        for notes in alike.values():
+            places = tuple(dict.fromkeys(place for note in notes for place in _places(note)))
+            count = sum(int(found[1].replace(",", "")) if (found := _COUNTED.search(n)) else 1 for n in notes)
+            yield Finding(
+                self.check, self.severity, "; ".join(dict.fromkeys(notes)), places, count,
+                self.advice + _about_exif(self.check, places, snapshot),
+            )  # fmt: skip
 
     def fits(self, note: str) -> bool:
         """Return whether a note is of this kind."""
