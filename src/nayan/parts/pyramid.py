@@ -65,6 +65,11 @@ class Pyramid(nn.Module):
         """The ordered (name, module) steps from a picture to the coarsest map."""
         return self._stages
 
+    def stages_after(self, first: nn.Module) -> list[tuple[str, nn.Module]]:
+        """Return the stages, the first of them with `first` (a normalisation) in front."""
+        (name, stage), *others = self._stages
+        return [(name, nn.Sequential(first, stage)), *others]
+
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the (B, D, h, w) maps of normalised (B, C, H, W) pictures, fine to coarse."""
         return _maps(self._indices, self.model, images)
