@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from nayan.core.registry import Catalog
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks.cards import Entry
@@ -36,6 +39,70 @@ def _torchvision(
         args={"architecture": name},
     )
 
+
+def _ladder(
+    name: str,
+    build: str,
+    summary: str,
+    *,
+    paper: str = "",
+    side: int = 320,
+    args: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+) -> Entry:
+    """Return a detector of ours on a backbone of timm, MobileNetV2 unless the user names another."""
+    return Entry(
+        name,
+        f"{MODELS_AT}.{build}",
+        letterboxed(side),
+        summary=summary,
+        paper=paper,
+        licence="Apache-2.0",
+        weights="backbone: timm/mobilenetv2_100.ra_in1k (Apache-2.0)",
+        args=args or {},
+        inputs=inputs or {},
+    )
+
+
+PROPOSALS = {"proposals": {"method": "selective_search", "count": 300}}
+"""What R-CNN and Fast R-CNN take beside the pixels: the paper has 2000, of pictures with more pixels."""
+
+REGION_LADDER = (
+    _ladder("localizer", "localizer:localizer", "one object a picture: is there one, where, which", side=224),
+    _ladder(
+        "sliding_window",
+        "sliding_window:sliding_window",
+        "a classifier that looks through every window, in one pass",
+        paper="arXiv:1312.6229",
+    ),
+    _ladder(
+        "rcnn",
+        "rcnn:rcnn",
+        "proposals by selective search, each warped and classified by itself",
+        paper="arXiv:1311.2524",
+        inputs=PROPOSALS,
+    ),
+    _ladder(
+        "fast_rcnn",
+        "fast_rcnn:fast_rcnn",
+        "the same proposals, cut from one map of the whole picture",
+        paper="arXiv:1504.08083",
+        inputs=PROPOSALS,
+    ),
+    _ladder(
+        "faster_rcnn",
+        "faster_rcnn:faster_rcnn",
+        "a network that proposes by itself, with anchors",
+        paper="arXiv:1506.01497",
+    ),
+    _ladder(
+        "faster_rcnn_fpn",
+        "faster_rcnn:faster_rcnn",
+        "the same on a feature pyramid, for small objects",
+        paper="arXiv:1506.01497, arXiv:1612.03144",
+        args={"fpn": True},
+    ),
+)
 
 YOLO_LADDER = (
     Entry(
@@ -127,5 +194,5 @@ TORCHVISION = (
     ),
 )
 
-MODELS: Catalog[Entry] = Catalog("model", [*YOLO_LADDER, *TORCHVISION])
+MODELS: Catalog[Entry] = Catalog("model", [*REGION_LADDER, *YOLO_LADDER, *TORCHVISION])
 """Every detector by its name."""
