@@ -51,7 +51,6 @@ def test_a_folder_of_loose_pictures_is_no_data_set_and_the_message_helps(data_pa
 @pytest.mark.parametrize(
     "pack",
     [
-        "detect-bccd", "detect-fridge-stock",
         "search-grocery",
         "segment-camvid", "segment-human", "segment-membrane", "translate-apple-orange", "video", "weights",
     ],

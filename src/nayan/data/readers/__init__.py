@@ -17,8 +17,11 @@ from nayan.data.readers.base import Reader, Sniff
 from nayan.data.readers.coco import CocoReader
 from nayan.data.readers.csv import CsvReader
 from nayan.data.readers.csv_boxes import CsvBoxesReader
+from nayan.data.readers.cvat import CvatReader
 from nayan.data.readers.folder import PICTURE_FOLDERS, FolderReader, class_names
 from nayan.data.readers.idx import IdxReader
+from nayan.data.readers.label_studio import LabelStudioReader
+from nayan.data.readers.labelme import LabelmeReader
 from nayan.data.readers.voc import VocReader
 from nayan.data.readers.yolo import YoloReader
 
@@ -32,6 +35,9 @@ READERS: Catalog[Reader] = Catalog(
         YoloReader(),
         VocReader(),
         CsvBoxesReader(),
+        LabelmeReader(),
+        CvatReader(),
+        LabelStudioReader(),
     ],
 )
 """Every format by its name."""
