@@ -22,7 +22,7 @@ from nayan.core.events import Listener
 from nayan.core.image import open_image, probe
 from nayan.core.registry import resolve
 from nayan.core.story import Story
-from nayan.core.types import Dataset, Sample
+from nayan.core.types import Dataset, Prediction, Sample
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS, by_verb
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nayan.export import ExportReport
     from nayan.runtime.bundle import Bundle, Check
     from nayan.runtime.predictor import Predictor
+    from nayan.runtime.spec import Spec
     from nayan.tasks.cards import Entry, TaskCard
     from nayan.tasks.restore import Restored
     from nayan.training.run import Run
@@ -129,6 +130,9 @@ def predict(
     backend: str = "auto",
     save: Place | None = None,
     stdin: Iterable[str] | None = None,
+    tile: int | None = None,
+    overlap: float = 0.2,
+    stock: Place | None = None,
 ) -> list[dict[str, Any]]:
     """Return what a model sees in pictures; a picture that cannot be read does not stop the others.
 
@@ -142,6 +146,10 @@ def predict(
         backend: as for `load`.
         save: folder for annotated copies of the pictures.
         stdin: lines with one path each.
+        tile: look at tiles of this side in px, for small objects in large pictures.
+        overlap: of the tiles, as a fraction.
+        stock: a CSV or YAML list of slots with what should be in them; each picture gets a "stock" with a
+            row a slot, see `nayan.tasks.detection.scene.stock`.
 
     Returns:
         `{"source", "size": [h, w], "predictions": [{"label", "score"}]}` a picture, or
@@ -152,6 +160,7 @@ def predict(
     """
     from nayan.data.pictures import find_pictures
     from nayan.runtime.predictor import Predictor, predict_samples
+    from nayan.runtime.tiles import predict_samples_tiled
 
     if batch < 1 or top < 1:
         raise ConfigError(f"batch {batch}, top {top}: both are at least 1")
@@ -163,13 +172,21 @@ def predict(
     to_records = resolve(f"{card.decode.partition(':')[0]}:to_records")
     threshold = spec.decode_args.get("thresholds") if conf == "auto" else conf
     records: list[dict[str, Any]] = []
-    for sample, _, outcome in predict_samples(predictor, samples, batch=batch):
+    compare = None if stock is None else _stock_of(Path(stock), spec)
+    seen: Iterable[tuple[Sample, Any, Prediction | NayanError]] = (
+        predict_samples(predictor, samples, batch=batch)
+        if tile is None
+        else predict_samples_tiled(predictor, samples, tile=tile, overlap=overlap, batch=batch)
+    )
+    for sample, _, outcome in seen:
         if isinstance(outcome, NayanError):
             records.append({"source": sample.id, "error": outcome.message})
             continue
         rows = to_records(outcome, spec.classes, conf=threshold, top=top)
         size = list(probe(_file(sample)).size)
         records.append({"source": sample.id, "size": size, "predictions": rows})
+        if compare is not None:
+            records[-1]["stock"] = compare(rows, size)
         if save is not None:
             picture = resolve(f"{card.draw}:annotate")(sample.load(), outcome, spec.classes)
             _save_picture(picture, Path(save), len(records), sample)
@@ -562,6 +579,22 @@ def demo(
         "predictions": folder / "predictions",
         "seconds": round(time.perf_counter() - begun, 1),
     }
+
+
+def _stock_of(stock: Path, spec: Spec) -> Callable[[list[dict[str, Any]], list[int]], list[dict[str, Any]]]:
+    """Return what compares the rows of a picture of (height, width) with a list of slots."""
+    from nayan.tasks.detection.scene.stock import check_stock, read_slots
+
+    if spec.task != "detection":
+        raise ConfigError(f"comparing stock needs a detector, this model is for {spec.task}")
+    slots = read_slots(stock, spec.classes)
+
+    def compare(rows: list[dict[str, Any]], size: list[int]) -> list[dict[str, Any]]:
+        boxes = np.array([row["box"] for row in rows], np.float64).reshape(-1, 4)
+        counts = check_stock(slots, [row["label"] for row in rows], boxes, size=(size[0], size[1]))
+        return [count.row() for count in counts]
+
+    return compare
 
 
 def _trusted(thresholds: Sequence[float] | None) -> float | list[float]:

@@ -1,4 +1,4 @@
-"""`nayan predict`: what a model sees in pictures."""
+"""`nayan predict`: what a model sees in pictures, in a video or through a camera."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from nayan.cli.output import COMMON, STDIN, Common, Output
 from nayan.cli.val import Backend, Model
+from nayan.cli.video import NO_VIDEO, VideoOptions, given, options_of, output, progress, slot_text
 from nayan.core.errors import ConfigError, DataError
 
 
@@ -22,7 +23,8 @@ def predict(
     *source: Annotated[
         str,
         Parameter(
-            help='pictures, folders or patterns such as "photos/**/*.jpg"; - for one path a line on stdin',
+            help='pictures, folders or patterns such as "photos/**/*.jpg"; - for one path a line on stdin; '
+            "or one video, or camera:0",
             required=True,
         ),
     ],
@@ -30,24 +32,34 @@ def predict(
         Path | None,
         Parameter(help="write into this folder [default with --save: runs/predict]", metavar="DIR"),
     ] = None,
-    save: Annotated[bool, Parameter(help="also write the pictures, annotated", negative="")] = False,
+    save: Annotated[bool, Parameter(help="also write pictures or video, annotated", negative="")] = False,
     conf: Annotated[
-        str,
+        str | None,
         Parameter(
-            help="least score that is shown: a number, or auto for the model's own thresholds",
+            help="least score that is shown: a number, or auto for the model's own thresholds "
+            "[default: 0; auto for video]",
             metavar="auto|F",
         ),
-    ] = "0",
+    ] = None,
     top: Annotated[int, Parameter(help="at most so many classes a picture")] = 5,
     format: Annotated[
         Literal["json", "csv"] | None, Parameter(help="of the result, instead of plain text")
     ] = None,
+    tile: Annotated[
+        int | None, Parameter(help="look at tiles of N x N px, for small objects in large pictures")
+    ] = None,
+    overlap: Annotated[float, Parameter(help="of neighbouring tiles, as a fraction")] = 0.2,
+    stock: Annotated[
+        Path | None,
+        Parameter(help="compare with a list (CSV or YAML) of what should be where", metavar="FILE"),
+    ] = None,
     batch: Annotated[int, Parameter(help="pictures at once")] = 16,
     backend: Backend = "auto",
     strict: Annotated[bool, Parameter(help="exit 3 if any picture cannot be read", negative="")] = False,
+    video: VideoOptions = NO_VIDEO,
     common: Common = COMMON,
 ) -> Output:
-    """Say what a model sees in pictures.
+    """Say what a model sees in pictures, or follow and count objects in a video.
 
     A picture that cannot be read is reported and the others follow; exit code 3 if none could be read.
     Nothing is written beside your pictures.
@@ -55,14 +67,32 @@ def predict(
     if common.json and format == "csv":
         raise ConfigError("--json and --format csv contradict each other", hint="give one of them")
     from nayan import api
+    from nayan.data.video import is_video
 
     folder = out or (Path("runs/predict") if save else None)
+    shared: dict[str, Any] = {"tile": tile, "overlap": overlap, "stock": stock, "batch": batch}
+    if conf is not None:
+        shared["conf"] = "auto" if conf == "auto" else _number(conf)
+    if any(map(is_video, source)):
+        _check_video(source)
+        seen = api.watch(
+            model,
+            source[0],
+            **options_of(video),
+            **shared,
+            backend=backend,
+            out=folder,
+            save=save,
+            on_progress=progress(common),
+        )
+        return output(seen, "json" if common.json else format, common)
+    if given(video):
+        raise ConfigError(f"{given(video)[0]} is for a video or camera", hint="name one, such as clip.mp4")
     records = api.predict(
         model,
         ["-" if name == STDIN else name for name in source],
-        conf="auto" if conf == "auto" else _number(conf),
+        **shared,
         top=top,
-        batch=batch,
         backend=backend,
         save=folder if save else None,
         stdin=sys.stdin,
@@ -75,6 +105,14 @@ def predict(
         _write(records, folder, format or "json", common)
     code = DataError.exit_code if len(failed) == len(records) or (strict and failed) else 0
     return Output(_render(records, format), code)
+
+
+def _check_video(source: Sequence[str]) -> None:
+    if len(source) > 1:
+        raise ConfigError(
+            f"{len(source)} sources, one of them a video: a video is watched alone",
+            hint="call `nayan predict` once for each video",
+        )
 
 
 def _number(text: str) -> float:
@@ -92,17 +130,18 @@ def _render(records: Sequence[Mapping[str, Any]], format: str | None) -> str:
         return Common(json=True).output(records, "").text
     if format == "csv":
         return _csv(records).rstrip("\n")
-    return "\n".join(_line(record) for record in records if "error" not in record)
+    return "\n".join(line for record in records if "error" not in record for line in _lines(record))
 
 
-def _line(record: Mapping[str, Any]) -> str:
-    """Return one picture as text.
+def _lines(record: Mapping[str, Any]) -> list[str]:
+    """Return one picture as text, and each slot of its stock below.
 
-    >>> _line({"source": "a.jpg", "predictions": [{"label": "rose", "score": 0.98}]})
-    'a.jpg: rose 0.98'
+    >>> _lines({"source": "a.jpg", "predictions": [{"label": "rose", "score": 0.98}]})
+    ['a.jpg: rose 0.98']
     """
     shown = ", ".join(f"{row['label']} {row['score']:.2f}" for row in record["predictions"])
-    return f"{record['source']}: {shown or 'nothing above the threshold'}"
+    first = f"{record['source']}: {shown or 'nothing above the threshold'}"
+    return [first, *(f"  {slot_text(slot)}" for slot in record.get("stock", ()))]
 
 
 def _csv(records: Sequence[Mapping[str, Any]]) -> str:
