@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from nayan.data.doctor.findings import Finding, Severity
+from nayan.data.doctor.findings import Finding, Severity, counted
 from nayan.data.doctor.snapshot import Snapshot
 from nayan.data.readers import boxes
 
 _PLACES = re.compile(r"\(((?:[^()]|\([^()]*\))*)\)$")  # the last parentheses of a note
+_BETWEEN = re.compile(r", (?=[^,]*[.:])")  # a place names a file; what else follows a comma belongs to it
 _COUNTED = re.compile(r"\b(\d[\d,]*) (?:box|picture|file|row)(?:es|s)?\b")
-_EXIF = " Some are stored turned (EXIF): boxes that were drawn before turning do not fit upright."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Told:
             count = sum(int(found[1].replace(",", "")) if (found := _COUNTED.search(n)) else 1 for n in notes)
             yield Finding(
                 self.check, self.severity, "; ".join(dict.fromkeys(notes)), places, count,
-                self.advice + _about_exif(self.check, places, snapshot),
+                self.advice + _about_exif(self.check, snapshot),
             )  # fmt: skip
 
     def fits(self, note: str) -> bool:
@@ -69,18 +68,25 @@ def _places(note: str) -> tuple[str, ...]:
 
     >>> _places("left out: 4 boxes without area (a.xml:3, b (1).xml:7, ...)")
     ('a.xml:3', 'b (1).xml:7')
+    >>> _places("left out: 1 box without area (a.json:1, annotation 36)")
+    ('a.json:1, annotation 36',)
     """
     found = _PLACES.search(note)
-    return tuple(place for place in found[1].split(", ") if place != "...") if found else ()
+    places = _BETWEEN.split(found[1]) if found else []
+    return tuple(place for place in places if place != "...")
 
 
-def _about_exif(check: str, places: Iterable[str], snapshot: Snapshot) -> str:
-    """Return a sentence where boxes do not fit pictures that are stored turned."""
-    turned = {
-        PurePosixPath(p.id).stem for p in snapshot.pictures if p.info is not None and p.info.orientation >= 5
-    }
-    named = {PurePosixPath(place.rpartition(":")[0]).stem for place in places}
-    return _EXIF if check in ("labels.outside", "labels.cut") and named & turned else ""
+def _about_exif(check: str, snapshot: Snapshot) -> str:
+    """Return a sentence where boxes do not fit and pictures are stored turned, which may be why."""
+    if check not in ("labels.outside", "labels.cut"):
+        return ""
+    turned = [p for p in snapshot.pictures if p.boxes is not None and p.info and p.info.orientation >= 5]
+    if not turned:
+        return ""
+    return (
+        f" {counted(len(turned), 'picture is', 'pictures are')} stored turned (EXIF), such as "
+        f"{turned[0].id}: boxes that were drawn before turning do not fit upright."
+    )
 
 
 TOLD: tuple[Told, ...] = (
