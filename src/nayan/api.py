@@ -255,11 +255,15 @@ def watch(
     spec = predictor.spec
     if spec.task != "detection":
         raise ConfigError(f"a video needs a detector, this model is for {spec.task}")
+    high = _trusted(spec.decode_args.get("thresholds")) if conf == "auto" else conf
+    low = min(0.1, float(np.min(high)) / 2)
+    predictor = replace(predictor, spec=spec.with_(decode_args={**spec.decode_args, "conf": low}))
     plan = Plan(
         classes=spec.classes,
         scene=regions,
         slots=() if stock is None else read_slots(Path(stock), spec.classes),
-        high=_trusted(spec.decode_args.get("thresholds")) if conf == "auto" else conf,
+        high=high,
+        low=low,
         every=every,
         fps=fps,
         seconds=seconds,

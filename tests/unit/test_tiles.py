@@ -53,6 +53,14 @@ def test_an_object_is_found_once_wherever_it_lies(place: tuple[int, int, int, in
     assert found.xyxy.tolist() == [list(place)]
 
 
+def test_weak_detections_are_dropped_before_merging() -> None:
+    def weak(images: list[Image]) -> list[Boxes]:
+        return [boxes((5, 5, 25, 25), scores=[0.04]) for _ in images]
+
+    assert len(predict_tiled(weak, picture(0, 0, 0, 0), tile=100)) == 0
+    assert len(predict_tiled(weak, picture(0, 0, 0, 0), tile=100, whole=False, least=0.01)) == 3
+
+
 def test_a_picture_without_objects_has_no_boxes() -> None:
     found = predict_tiled(bright, picture(0, 0, 0, 0), tile=100)
     assert len(found) == 0

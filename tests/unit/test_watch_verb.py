@@ -182,7 +182,6 @@ def test_a_missing_video_exits_3(run: Run, tmp_path: Path) -> None:
 
 
 def test_pictures_are_compared_with_stock_in_tiles_too(run: Run, tmp_path: Path) -> None:
-    pytest.importorskip("nayan.tasks.detection.decode")
     image = np.full((*SIZE, 3), 60, np.uint8)
     image[30:46, 40:64] = (240, 20, 20)
     PillowImage.fromarray(image).save(tmp_path / "shelf.png")

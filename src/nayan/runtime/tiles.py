@@ -29,6 +29,10 @@ SEAM_PX = 2.0
 """A detection that ends so close to an inner edge of its tile may go on behind it."""
 
 
+LEAST = 0.05
+"""Score below which the detections of a tile are dropped, unless told otherwise."""
+
+
 def tiles(size: Size, tile: int | Size, *, overlap: float = 0.2) -> list[Tile]:
     """Return the tiles that cover a picture, row by row.
 
@@ -66,6 +70,7 @@ def predict_tiled(
     tile: int | Size,
     overlap: float = 0.2,
     whole: bool = True,
+    least: float = LEAST,
     batch: int = 8,
 ) -> Boxes:
     """Return what a detector finds in a large picture, looked at in tiles.
@@ -75,6 +80,7 @@ def predict_tiled(
         image: (H, W, 3) uint8 RGB.
         tile: side of a tile, or its (height, width), in pixels of the picture.
         overlap: of neighbours, as a fraction of the tile; choose it so that the usual object fits in.
+        least: score below which a detection is dropped before merging: each is compared with all others.
         whole: also look at the picture as a whole, for the objects that are larger than a tile.
         batch: tiles at once.
 
@@ -92,7 +98,9 @@ def predict_tiled(
     for first in range(0, len(places), batch):
         part = places[first : first + batch]
         crops = [np.ascontiguousarray(image[top:bottom, left:right]) for left, top, right, bottom in part]
-        found += zip(part, map(_as_boxes, predictor(crops)), strict=True)
+        found += (
+            (place, _scoring(boxes, least)) for place, boxes in zip(part, predictor(crops), strict=True)
+        )
     return merge(found, (height, width))
 
 
@@ -192,13 +200,14 @@ def _starts(length: int, tile: int, overlap: float) -> list[int]:
     return [round(place) for place in np.linspace(0, length - tile, count)]
 
 
-def _as_boxes(prediction: Any) -> Boxes:
+def _scoring(prediction: Any, least: float) -> Boxes:
+    """Return the boxes that score at least so much."""
     if not isinstance(prediction, Boxes):
         raise ConfigError(
             f"tiles need a model that finds boxes, this one gives {type(prediction).__name__}",
             hint="leave out --tile, or use a detector",
         )
-    return prediction
+    return prediction if prediction.scores is None else prediction.select(prediction.scores >= least)
 
 
 def _gather(found: Sequence[tuple[Tile, Boxes]], size: Size) -> _Pieces:
