@@ -31,7 +31,10 @@ Engine = Literal["onnx", "openvino"]
 MAX_CALIBRATION = 64
 MAX_PARITY = 64
 
-_SCORES = {"classification": "accuracy"}  # by task: what must not fall
+
+def _score_name(spec: Spec) -> str:
+    """Return the score that must not fall."""
+    return CARDS[spec.task].recipe.best_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ def _export_int8(
             return ExportReport(out, parity, size, before, after, recipe.name)
         drops.append(f"{before:.4f} to {after:.4f} with {recipe.name} in 8 bits")
     raise ExportError(
-        f"the {_SCORES[bundle.spec.task]} on {len(samples)} pictures falls from {', and from '.join(drops)}; "
+        f"the {_score_name(bundle.spec)} on {len(samples)} pictures falls from {', and from '.join(drops)}; "
         f"allowed is a drop of {max_drop:.4f}",
         hint="nothing was written; allow more with --max-drop, give more typical --data, or stay in fp32",
     )
@@ -211,7 +214,7 @@ def _predictor(spec: Spec, backend: Backend) -> Predictor:
 
 def _score(spec: Spec, backend: Backend, samples: Sequence[Sample]) -> float:
     metric = resolve(CARDS[spec.task].metric)(spec.classes)
-    return float(evaluate(_predictor(spec, backend), samples, metric).scores[_SCORES[spec.task]])
+    return float(evaluate(_predictor(spec, backend), samples, metric).scores[_score_name(spec)])
 
 
 def _labelled(spec: Spec, reference: Backend, data: Sequence[Sample]) -> Sequence[Sample]:

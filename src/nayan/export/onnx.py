@@ -16,6 +16,7 @@ from nayan.export.torch_backend import Deployed, deployed_copy
 from nayan.parts.trace import trace_onnx
 from nayan.runtime.fsio import write_file
 from nayan.runtime.onnx_file import check_self_contained
+from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
 
 _DYNAMO_OPSET = 18  # the least that the newer exporter writes
@@ -37,15 +38,19 @@ def export_onnx(network: nn.Module, spec: Spec, path: Path) -> None:
         ExportError: if no exporter of this torch can translate the network.
         OSError: as the operating system reports it.
     """
-    deployed = deployed_copy(network)
+    deployed = deployed_copy(network, tuple(spec.inputs))
     shape = (_TRACED_BATCH, *spec.preprocess.size, spec.preprocess.channels)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    made = make_inputs(spec.inputs, list(pixels.numpy()))
+    further = {name: torch.from_numpy(values) for name, values in made.items()}
     with torch.no_grad():
-        names = list(deployed.named(pixels))
+        names = list(deployed.named(pixels, **further))
     try:
-        content = trace_onnx(deployed, pixels, names)
+        content = trace_onnx(deployed, pixels, names, inputs=further)
     except (RuntimeError, TypeError, AttributeError, ValueError, ImportError) as first:
         # TypeError and AttributeError: a torch that no longer has this exporter.
+        if further:
+            raise ExportError(f"{spec.model} cannot be written as ONNX: {_first_line(first)}") from first
         try:
             content = _export_dynamo(deployed, pixels, names)
         except (RuntimeError, TypeError, ValueError, ImportError) as second:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,27 +20,29 @@ class Deployed(nn.Module):
 
     Args:
         network: as `nayan.tasks.base.Network` promises; it is used, not copied.
+        names: of what it takes beside the pixels.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, names: Sequence[str] = ()) -> None:
         super().__init__()
         self.network = network
+        self.names = tuple(names)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the outputs of (B, h, w, C) uint8 pixels."""
-        return tuple(self.named(images).values())
+    def forward(self, images: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs of (B, h, w, C) uint8 pixels, and of further inputs in the order of `names`."""
+        return tuple(self.named(images, **dict(zip(self.names, inputs, strict=True))).values())
 
-    def named(self, images: Tensor) -> dict[str, Tensor]:
+    def named(self, images: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
         """Return the outputs by name."""
-        raw = self.network(images.permute(0, 3, 1, 2))  # (B, h, w, C) -> (B, C, h, w)
+        raw = self.network(images.permute(0, 3, 1, 2), **inputs)  # (B, h, w, C) -> (B, C, h, w)
         outputs: dict[str, Tensor] = self.network.deploy(raw)  # type: ignore[operator]
         return outputs
 
 
-def deployed_copy(network: nn.Module) -> Deployed:
+def deployed_copy(network: nn.Module, names: Sequence[str] = ()) -> Deployed:
     """Return a float32 copy on the CPU, in evaluation mode; the network itself stays as it is."""
     duplicate = copy.deepcopy(network).to(device="cpu", dtype=torch.float32)
-    return Deployed(duplicate.to(memory_format=torch.contiguous_format)).eval()
+    return Deployed(duplicate.to(memory_format=torch.contiguous_format), names).eval()
 
 
 class TorchBackend:
@@ -55,8 +57,10 @@ class TorchBackend:
         self._network = deployed_copy(network).to(device)
         self._device = torch.device(device)
 
-    def __call__(self, pixels: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+    def __call__(self, pixels: NDArray[Any], **inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Return the named outputs for (B, h, w, channels) uint8 pixels, as float32."""
         with torch.inference_mode():
             images = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
-            return {name: value.float().cpu().numpy() for name, value in self._network.named(images).items()}
+            further = {name: torch.from_numpy(values).to(self._device) for name, values in inputs.items()}
+            named = self._network.named(images, **further)
+            return {name: value.float().cpu().numpy() for name, value in named.items()}

@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import DataError, NayanError
+from nayan.core.image import probe
 from nayan.core.types import Image, Prediction, Sample, Target
 from nayan.runtime.preprocess import Placement
+from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
 
-Backend = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
-"""From (B, h, w, channels) uint8 pixels, B >= 1, to the task's named outputs, each with B rows."""
+Backend = Callable[..., Mapping[str, NDArray[Any]]]
+"""From (B, h, w, channels) uint8 pixels, B >= 1, and further inputs by name, to the task's named outputs, each
+with B rows."""
 
 _Ready = tuple[Image, NDArray[np.uint8], Placement]
 
@@ -78,7 +81,9 @@ class Predictor:
         """Return one prediction for each (h, w, channels) array of preprocessed pixels."""
         if not pixels:
             return []
-        return list(self.decode(self.run(np.stack(pixels)), placements, **self.spec.decode_args))
+        stacked = np.stack(pixels)
+        extra = make_inputs(self.spec.inputs, pixels)
+        return list(self.decode(self.run(stacked, **extra), placements, **self.spec.decode_args))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,9 +109,8 @@ def predict_samples(
     """Yield every sample with its picture and prediction, in order, reading ahead while the network runs.
 
     At most `2 * batch + threads` pictures are in memory. JPEGs are decoded only as large as the network
-    needs, so the picture that is yielded may be smaller than the file, and places in it (`Placement`)
-    refer to that smaller picture. A class for the whole picture has no place; a task whose predictions
-    have places must scale them.
+    needs, so the picture that is yielded may be smaller than the file; places in predictions are those in
+    the whole picture all the same.
 
     Args:
         predictor: what predicts.
@@ -173,8 +177,9 @@ def evaluate(
 
 
 def _read(sample: Sample, spec: Spec) -> _Ready:
-    image = sample.load(spec.preprocess.at_least())
-    pixels, placement = spec.preprocess(image)
+    known = probe(sample.path).size if sample.path is not None else None
+    image = sample.load(spec.preprocess.at_least(known))
+    pixels, placement = spec.preprocess(image, known)
     return image, pixels, placement
 
 

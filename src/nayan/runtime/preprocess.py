@@ -39,6 +39,26 @@ class Placement:
     scale: tuple[float, float]
     offset: tuple[float, float]
 
+    def into_input(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (N, 4) boxes of the original in pixels of the network's input.
+
+        >>> half = Placement((8, 8), (0.5, 0.5), (0.0, 2.0))
+        >>> half.into_input(np.array([[0, 0, 8, 4]], np.float32)).tolist()
+        [[2.0, 0.0, 6.0, 2.0]]
+        """
+        scale, offset = self._as_xyxy()
+        return (xyxy * scale + offset).astype(np.float32)
+
+    def into_original(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (N, 4) boxes of the network's input in pixels of the original, cut to the picture."""
+        scale, offset = self._as_xyxy()
+        height, width = self.original
+        placed = (xyxy - offset) / scale
+        return np.clip(placed, 0, [width, height, width, height]).astype(np.float32)
+
+    def _as_xyxy(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.array([self.scale[1], self.scale[0]] * 2), np.array([self.offset[1], self.offset[0]] * 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
@@ -73,8 +93,12 @@ class Preprocess:
         if self.fit not in get_args(Fit) or self.interpolation not in get_args(Interpolation):
             raise ConfigError(f"unknown fit {self.fit!r} or interpolation {self.interpolation!r}")
 
-    def __call__(self, image: Image) -> tuple[NDArray[np.uint8], Placement]:
+    def __call__(self, image: Image, original: Size | None = None) -> tuple[NDArray[np.uint8], Placement]:
         """Return ((h, w, channels) uint8 network pixels, placement) of an (H, W, 3) uint8 RGB picture.
+
+        Args:
+            image: the picture, or a smaller version of it.
+            original: (height, width) of the whole picture where `image` is smaller; places refer to it.
 
         Raises:
             ShapeError: if the picture is not (H, W, 3) uint8.
@@ -87,7 +111,11 @@ class Preprocess:
             top, left = int(offset[0]), int(offset[1])
             canvas[top : top + placed[0], left : left + placed[1]] = pixels
             pixels = canvas
-        return to_channels(pixels, self.channels), self.placement((image.shape[0], image.shape[1]))
+        place = self.placement((image.shape[0], image.shape[1]))
+        if original is not None:
+            (y, x), (height, width) = place.scale, place.original
+            place = Placement(original, (y * height / original[0], x * width / original[1]), place.offset)
+        return to_channels(pixels, self.channels), place
 
     def placement(self, original: Size) -> Placement:
         """Return how a picture of this (height, width) lies in the network's input."""
@@ -95,8 +123,15 @@ class Preprocess:
         scale = (placed[0] / (box[3] - box[1]), placed[1] / (box[2] - box[0]))
         return Placement(original, scale, (offset[0] - box[1] * scale[0], offset[1] - box[0] * scale[1]))
 
-    def at_least(self) -> Size:
-        """Return the (height, width) below which a decoder must not shrink a picture."""
+    def at_least(self, original: Size | None = None) -> Size:
+        """Return the (height, width) below which a decoder must not shrink a picture.
+
+        Args:
+            original: of the picture. A letterbox is filled in one direction only, so that knowing the aspect
+                saves pixels.
+        """
+        if self.fit == "letterbox" and original is not None:
+            return self._window(original)[1]
         if self.fit != "crop":
             return self.size
         return (round(self.size[0] / self.crop_ratio), round(self.size[1] / self.crop_ratio))

@@ -24,6 +24,7 @@ class Spec:
         classes: names in the order of the outputs.
         preprocess: from a picture to the network's pixels.
         decode_args: thresholds and the like that turn outputs into predictions; fitted on validation.
+        inputs: what the network takes beside the pixels, by name, and how it is made, see `runtime.proposals`.
         metrics: {split: {name: value}} as measured when the bundle was made.
         provenance: versions, data fingerprint, command, seed, licence of code and weights.
         version: of this document.
@@ -35,6 +36,7 @@ class Spec:
     classes: tuple[str, ...]
     preprocess: Preprocess
     decode_args: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -82,6 +84,6 @@ def _check_types(record: dict[str, Any]) -> None:
     if not isinstance(record["classes"], list) or not all(isinstance(text, str) for text in texts):
         raise TypeError("task, model and the list of classes must be texts")
     "".join(texts).encode("utf-8")  # JSON can spell half a character, which could never be printed
-    optional = [record[name] for name in ("decode_args", "metrics", "provenance") if name in record]
+    optional = [record[name] for name in ("decode_args", "inputs", "metrics", "provenance") if name in record]
     if not all(isinstance(value, dict) for value in (record["model_args"], record["preprocess"], *optional)):
         raise TypeError("model_args, preprocess, decode_args, metrics and provenance must be mappings")

@@ -157,7 +157,9 @@ def merge(found: Sequence[tuple[Tile, Boxes]], size: Size, *, iou: float = 0.5, 
     explained = is_cut & (continued & ~is_cut[None, :]).any(axis=1)
     joined = _join(pieces, continued & (is_cut & ~explained)[:, None] & (is_cut & ~explained)[None, :])
     kept = np.flatnonzero(~explained & joined.is_first)
-    order = kept[np.argsort(-joined.boxes.scores[kept], kind="stable")]  # type: ignore[index]
+    # Of equal scores the larger box first: the smaller one may lack what its tile did not show.
+    scores = np.asarray(joined.boxes.scores)
+    order = kept[np.lexsort((-area(joined.boxes.xyxy[kept]), -scores[kept]))]
     survivors = _suppress(joined.boxes.select(order), joined.tile[order], iou)
     return joined.boxes.select(order[survivors])
 

@@ -1,7 +1,7 @@
-"""The tasks that nayan knows: one card each, strings only."""
+"""The tasks that nayan knows: one card each, strings and numbers only."""
 
 from nayan.core.registry import Catalog
-from nayan.tasks.cards import TaskCard
+from nayan.tasks.cards import Recipe, TaskCard
 
 CARDS = Catalog(
     "task",
@@ -16,6 +16,46 @@ CARDS = Catalog(
             metric="nayan.tasks.classification.metric:ClassificationMetric",
             draw="nayan.tasks.classification.draw",
             default_model="mobilenetv2_100",
+            recipe=Recipe(
+                best_by="accuracy",
+                scratch_pictures=150_000,
+                tune_pictures=5_000,
+                epochs=(10, 60),
+                batch=32,
+                ema=0.98,  # the mean of about the last 50 steps
+                lr={
+                    "adamw": {"small": 5e-3, "scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
+                    "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.1, "tune": 0.02},
+                },
+                ignores=("multi_scale",),
+            ),
+            backbone_is_model=True,
+        ),
+        TaskCard(
+            name="detection",
+            verb="detect",
+            targets=("Boxes",),
+            catalog="nayan.tasks.detection.catalog:MODELS",
+            task="nayan.tasks.detection.task:DetectionTask",
+            decode="nayan.tasks.detection.decode:decode",
+            metric="nayan.tasks.detection.metric:DetectionMetric",
+            draw="nayan.tasks.detection.draw",
+            default_model="yolo",
+            recipe=Recipe(
+                best_by="map",
+                scratch_pictures=30_000,
+                tune_pictures=10_000,
+                epochs=(30, 150),
+                batch=8,
+                ema=0.995,
+                lr={
+                    "adamw": {"small": 2e-3, "scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
+                    "sgd": {"small": 0.02, "scratch": 0.02, "head": 0.01, "tune": 0.01},
+                },
+                cached=False,
+                ignores=("label_smoothing", "dropout", "cutmix", "balance", "views", "head"),
+            ),
+            shown="auto",
         ),
     ],
 )

@@ -61,6 +61,21 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What a network gave for a batch of validation pictures, and what would have been right.
+
+    Attributes:
+        outputs: named as `deploy` names them, each with B rows.
+        placements: where each picture lay in the network's input.
+        truths: the ground truth of each.
+    """
+
+    outputs: Mapping[str, NDArray[Any]]
+    placements: Sequence[Placement]
+    truths: Sequence[Target]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Phase:
     """One optimiser's turn within a training step.
 
@@ -140,8 +155,7 @@ class Task(ABC):
     def calibrate(
         self,
         network: nn.Module,  # noqa: ARG002
-        outputs: Mapping[str, NDArray[Any]],  # noqa: ARG002
-        truths: Sequence[Target],  # noqa: ARG002
+        judged: Iterable[Judged],  # noqa: ARG002
     ) -> dict[str, Any]:
         """Fit on validation what makes the outputs mean what they say, and return what was fitted.
 
@@ -149,8 +163,7 @@ class Task(ABC):
 
         Args:
             network: with its final weights.
-            outputs: what `deploy` gave for all validation pictures, stacked.
-            truths: their ground truth.
+            judged: what it gave for the validation pictures, batch by batch; to be gone through once.
         """
         return {}
 

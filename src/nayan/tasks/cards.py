@@ -28,6 +28,8 @@ class Entry:
         explain: sub-modules worth watching first.
         fitted: arguments of the builder that are worked out from the training data (`Task.data_args`), each
             with what the task has to know for it, such as {"anchors": 9}: how many.
+        inputs: what the network takes beside the pixels, by the name of `forward`'s argument, each with how
+            it is made, such as {"proposals": {"method": "selective_search", "count": 300}}.
     """
 
     name: str
@@ -43,6 +45,35 @@ class Entry:
     gray: bool = False
     explain: tuple[str, ...] = ()
     fitted: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the networks of a task are trained unless the user says otherwise.
+
+    Attributes:
+        best_by: the validation score in [0, 1] by which the best weights are chosen; larger is better.
+        scratch_pictures: pictures that a network sees that starts from nothing.
+        tune_pictures: pictures that a network with pretrained weights sees.
+        epochs: (least, most) from scratch.
+        batch: most pictures a step.
+        ema: decay of the averaged weights.
+        lr: rate from scratch for small and larger networks, of a new head, and of fine-tuning; by optimiser.
+        cached: whether the head learns first, on the cached output of a frozen backbone. It can where what
+            lies between the stages is one tensor and augmentation may happen before it.
+        ignores: options of training that mean nothing to the task; to give one is an error.
+    """
+
+    best_by: str
+    scratch_pictures: int
+    tune_pictures: int
+    epochs: tuple[int, int]
+    batch: int
+    ema: float
+    lr: Mapping[str, Mapping[str, float]]
+    cached: bool = True
+    ignores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +90,11 @@ class TaskCard:
         metric: the `Metric` class.
         draw: the module that paints predictions and evaluations.
         default_model: when the user names none.
+        recipe: how its networks are trained.
+        backbone_is_model: whether `--backbone` names an entry of the catalogue; else it is an argument of the
+            entry's builder.
+        shown: the least score that is shown where the user does not say: a number, or "auto" for the
+            thresholds fitted on validation.
     """
 
     name: str
@@ -70,3 +106,6 @@ class TaskCard:
     metric: str
     draw: str
     default_model: str
+    recipe: Recipe
+    backbone_is_model: bool = False
+    shown: float | str = 0.0

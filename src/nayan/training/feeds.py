@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nayan.core.events import EventLog
 from nayan.core.registry import resolve
 from nayan.core.types import Dataset, Label, Target
 from nayan.data.cache import DecodedCache
-from nayan.tasks.base import Batch, Metric
+from nayan.runtime.proposals import make_inputs
+from nayan.tasks.base import Batch, Item, Metric
+from nayan.training.augment import Augment
 from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_bytes
 from nayan.training.freeze import Round, Tail
 from nayan.training.loader import Prepare, PrepareAugmented, Source, StreamSource, class_weights
 from nayan.training.loop import Feed
+from nayan.training.scene import SceneAugment
+from nayan.training.scenes import PrepareScene
 from nayan.training.setup import Setup
 from nayan.training.validate import score
 
@@ -92,15 +98,28 @@ class Feeds:
     def stream(self, data: Dataset, *, augmented: bool) -> StreamSource:
         """Return a source that decodes pictures; augmented ones are shuffled and divided among processes."""
         setup, config = self.setup, self.setup.config
-        prepare: Prepare | PrepareAugmented
-        if augmented:
+        prepare: Callable[[int, int], Item | None]
+        if augmented and isinstance(setup.augment, SceneAugment):
+            epochs = sum(stretch.epochs for stretch in self.rounds)
+            prepare = PrepareScene(
+                data,
+                setup.preprocess,
+                setup.augment,
+                config.seed,
+                self._decoded(data),
+                round(epochs * (1 - setup.augment.calm)) if epochs else 1_000_000,
+                self.broken,
+                self._extra,
+            )
+        elif augmented:
+            assert isinstance(setup.augment, Augment)
             prepare = PrepareAugmented(
                 data, setup.preprocess, setup.augment, config.seed, self._decoded(data), self.broken
             )
         else:
             pixels = setup.preprocess.size[0] * setup.preprocess.size[1] * setup.preprocess.channels
             keep = int(_free_memory() * RAM_SHARE) // pixels if config.cache != "off" else 0
-            prepare = Prepare(data, setup.preprocess, keep, self.broken)
+            prepare = Prepare(data, setup.preprocess, keep, self.broken, self._extra)
         return StreamSource(
             prepare,
             len(data),
@@ -118,6 +137,7 @@ class Feeds:
         """Return cached activations; `views` = 0 means validation: plain pictures, in order."""
         setup, config = self.setup, self.setup.config
         plain = Prepare(data, setup.preprocess, 0, self.broken)
+        assert isinstance(setup.augment, Augment)  # scenes are never cached as features
         augmented = PrepareAugmented(
             data,
             setup.preprocess,
@@ -150,6 +170,14 @@ class Feeds:
         )
         # of the pictures that could be read, not of all
         return replace(source, weights=self._balance(source.truths)) if views else source
+
+    def _extra(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        """Return the network's further inputs of one picture."""
+        inputs = self.setup.entry.inputs
+        if not inputs:
+            return {}
+        made = make_inputs(inputs, [pixels], folder=self.folder / "proposals")
+        return {name: values[0] for name, values in made.items()}
 
     def affordable(self, stretch: Round) -> Round:
         """Return the round with no more views than fit into memory, at least one.

@@ -70,8 +70,10 @@ def parse_freeze(value: str, stages: Sequence[str], *, pretrained: bool) -> int 
     """
     if value == "auto":
         return None if pretrained else 0
-    if value in ("none", "backbone"):
-        return 0 if value == "none" else len(stages) - 1
+    if value == "none":
+        return 0
+    if value == "backbone":  # what follows a stage of that name is new too: a neck has no weights of ImageNet
+        return stages.index("backbone") + 1 if "backbone" in stages else len(stages) - 1
     if value.isdigit() and int(value) < len(stages):
         return int(value)
     listing = ", ".join(f"{number} {name}" for number, name in enumerate(stages))

@@ -7,7 +7,7 @@ hold no state; what a batch holds depends on (seed, epoch, step) alone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import DataError, NayanError
-from nayan.core.types import Dataset, Image, Size
+from nayan.core.image import probe
+from nayan.core.types import Boxes, Dataset, Image, Size, Target
 from nayan.data.cache import DecodedCache
-from nayan.runtime.preprocess import Preprocess, resize
+from nayan.runtime.preprocess import Placement, Preprocess, resize
 from nayan.tasks.base import Batch, Item
 from nayan.training.augment import Augment
 from nayan.training.order import epoch_order, sample_rng, split_batches
@@ -46,6 +47,21 @@ class Source(Protocol):
         ...
 
 
+Extra = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
+
+
+def no_extra(_pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    """Return nothing: most networks take pixels alone."""
+    return {}
+
+
+def placed(target: Target, placement: Placement) -> Target:
+    """Return a target with its places in pixels of the network's input."""
+    if not isinstance(target, Boxes):
+        return target
+    return replace(target, xyxy=placement.into_input(target.xyxy), areas=None)
+
+
 @dataclass(frozen=True, eq=False)
 class Prepare:
     """Reads one sample and makes it ready for validation: what prediction does, and nothing else.
@@ -55,12 +71,14 @@ class Prepare:
         preprocess: of the network.
         keep: how many ready items may stay in memory for the next epoch.
         broken: fills up with {sample id: reason} of the pictures that cannot be read.
+        extra: makes the network's further inputs of one picture's pixels.
     """
 
     data: Dataset
     preprocess: Preprocess
     keep: int = 0
     broken: dict[str, str] = field(default_factory=dict)
+    extra: Extra = no_extra
     _kept: dict[int, Item] = field(default_factory=dict, repr=False)
 
     def __call__(self, index: int, epoch: int) -> Item | None:  # noqa: ARG002  every epoch sees the same
@@ -69,11 +87,19 @@ class Prepare:
             return self._kept[index]
         sample = self.data.samples[index]
         try:
-            pixels, placement = self.preprocess(sample.load(self.preprocess.at_least()))
+            known = probe(sample.path).size if sample.path is not None else None
+            pixels, placement = self.preprocess(sample.load(self.preprocess.at_least(known)), known)
         except NayanError as error:
             self.broken[sample.id] = error.message
             return None
-        item = Item(pixels, sample.target, sample.id, placement)
+        item = Item(
+            pixels,
+            placed(sample.target, placement),
+            sample.id,
+            placement,
+            sample.target,
+            self.extra(pixels),
+        )
         if len(self._kept) < self.keep:
             self._kept[index] = item
         return item
@@ -114,7 +140,7 @@ class PrepareAugmented:
         rng = sample_rng(self.seed, epoch, index=index)
         image = self.augment(image, rng, size=self.preprocess.size)
         pixels, placement = self._last(image)
-        return Item(pixels, sample.target, sample.id, placement)
+        return Item(pixels, sample.target, sample.id, placement, sample.target)
 
     @cached_property
     def _last(self) -> Preprocess:

@@ -411,7 +411,7 @@ def _train_step(
         rank=job.fabric.global_rank,
     )
     torch.manual_seed(seed)
-    if job.config.mixup or job.config.cutmix:
+    if (job.config.mixup or job.config.cutmix) and isinstance(batch.targets, Tensor):  # scenes mix their own
         batch = mix(batch, np.random.default_rng(seed), mixup=job.config.mixup, cutmix=job.config.cutmix)
     batch = to_device(batch, job.fabric)
     weight = _share(job.fabric, len(batch.ids)) / group.size
@@ -455,7 +455,12 @@ def _only(phase: Phase, module: nn.Module) -> Iterator[None]:
 
 def to_device(batch: Batch, fabric: Fabric) -> Batch:
     """Return the batch with its tensors on the device of this process."""
-    return replace(batch, images=fabric.to_device(batch.images), targets=fabric.to_device(batch.targets))
+    return replace(
+        batch,
+        images=fabric.to_device(batch.images),
+        targets=fabric.to_device(batch.targets),
+        extra={name: fabric.to_device(tensor) for name, tensor in batch.extra.items()},
+    )
 
 
 def _check_finite(state: _State, parts: Mapping[str, float], batch: Batch) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nayan.core.config import TrainConfig
+from nayan.tasks.cards import Recipe
 from nayan.training.freeze import Round, parse_freeze
 
-SCRATCH_PICTURES = 150_000  # pictures that a network sees that starts from nothing
-TUNE_PICTURES = 5_000  # pictures that a pretrained network sees while it is fine-tuned
 HEAD_EPOCHS = 40  # of a head on cached features; each takes milliseconds
 TOP_VIEWS = 4  # cached views a picture where more than the head learns: one plain, the others augmented
 FEW_PICTURES = 2_000  # below, only the top of a pretrained network is fine-tuned
@@ -17,14 +16,14 @@ TOP_SHARE = 0.75  # of a network's parameters; they lie late, while most of the 
 SMALL_NETWORK = 1_000_000  # parameters; below, a higher rate is safe and quicker
 STAGE_DECAY = 0.7
 
-LR = {
-    "adamw": {"small": 5e-3, "scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
-    "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.1, "tune": 0.02},
-}
-
 
 def plan_rounds(
-    config: TrainConfig, stages: Sequence[tuple[str, int]], *, pretrained: bool, pictures: int
+    config: TrainConfig,
+    stages: Sequence[tuple[str, int]],
+    *,
+    recipe: Recipe,
+    pretrained: bool,
+    pictures: int,
 ) -> tuple[Round, ...]:
     """Return the rounds of a run.
 
@@ -36,16 +35,22 @@ def plan_rounds(
     Args:
         config: epochs, lr, freeze, views and cache count.
         stages: (name, parameters) each, the head last.
+        recipe: of the task. Where it caches nothing, everything that is not frozen learns in one round.
         pretrained: whether the weights come from elsewhere.
         pictures: in the training set.
     """
-    rates = LR[config.optimizer]
+    rates = recipe.lr[config.optimizer]
     head = len(stages) - 1
     first = parse_freeze(config.freeze, [name for name, _ in stages], pretrained=pretrained)
     if not pretrained:
-        epochs = config.epochs or min(60, max(10, -(-SCRATCH_PICTURES // pictures)))
+        least, most = recipe.epochs
+        epochs = config.epochs or min(most, max(least, -(-recipe.scratch_pictures // pictures)))
         size = "small" if sum(count for _, count in stages) < SMALL_NETWORK else "scratch"
         return (Round("train", first or 0, epochs, config.lr or rates[size]),)
+    if not recipe.cached:
+        epochs = config.epochs or max(recipe.epochs[0], -(-recipe.tune_pictures // pictures))
+        rate = config.lr or rates["tune"]
+        return (Round("fine-tune", first or 0, epochs, rate, stage_decay=STAGE_DECAY),)
     cached = config.cache != "off"
     rounds = []
     if first is None:
@@ -57,7 +62,7 @@ def plan_rounds(
         Round(
             "head" if only_head else "fine-tune",
             first,
-            config.epochs or (HEAD_EPOCHS if only_head else max(5, -(-TUNE_PICTURES // pictures))),
+            config.epochs or (HEAD_EPOCHS if only_head else max(5, -(-recipe.tune_pictures // pictures))),
             config.lr or rates["head" if only_head else "tune"],
             views if cached and first else 0,
             keep_statistics=True,

@@ -30,10 +30,11 @@ from nayan.core.config import TrainConfig, config_text, make_config
 from nayan.core.errors import ConfigError, DataError, NayanError, Stopped
 from nayan.core.events import Event, EventLog, Listener, read_events
 from nayan.core.registry import resolve
+from nayan.core.types import Boxes, Dataset, Label
 from nayan.data.fingerprint import fingerprint
 from nayan.runtime.fsio import write_file
 from nayan.runtime.spec import Spec
-from nayan.tasks import CARDS, by_verb
+from nayan.tasks.cards import TaskCard
 from nayan.training.checkpoint import Checkpoint, load_checkpoint
 from nayan.training.feeds import Feeds
 from nayan.training.freeze import Round
@@ -42,11 +43,10 @@ from nayan.training.loop import Job, Progress, fit
 from nayan.training.machine import choose_precision, device_kind, make_fabric
 from nayan.training.plan import fit_epochs, log_plan, measure
 from nayan.training.rounds import plan_rounds
-from nayan.training.setup import Setup, set_up
-from nayan.training.validate import collect
+from nayan.training.setup import Opened, Setup, open_data, set_up
+from nayan.training.validate import judge
 
 PACKAGES = ("nayan", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow")
-EMA = 0.98  # decay of the averaged weights: the mean of about the last 50 steps
 MAY_CHANGE = ("epochs", "patience", "device", "workers", "checkpoint_every")  # on resuming
 
 
@@ -135,12 +135,20 @@ def train_run(
     kind = device_kind(config.device)
     fabric = make_fabric(config.device, choose_precision(config.precision, kind))
     main = fabric.is_global_zero
-    own = resume_from or (_new_folder(config) if main else Path())
+    opened = open_data(config)
+    own = resume_from or (_new_folder(config, opened.card) if main else Path())
     folder = Path(fabric.broadcast(str(own)))  # the first process decides for all
     log = EventLog(folder / "events.jsonl", *listeners, _Status(folder)) if main else EventLog(None)
     try:
         return _train(
-            config, origins, folder, log=log, fabric=fabric, started=started, resuming=bool(resume_from)
+            config,
+            origins,
+            folder,
+            opened=opened,
+            log=log,
+            fabric=fabric,
+            started=started,
+            resuming=bool(resume_from),
         )
     except Interrupted as stop:
         log("stop", reason=stop.message)
@@ -192,6 +200,7 @@ def _train(
     origins: dict[str, str],
     folder: Path,
     *,
+    opened: Opened,
     log: EventLog,
     fabric: Any,
     started: float,
@@ -199,7 +208,7 @@ def _train(
 ) -> Trained:
     timings: dict[str, float] = {}
     checkpoint = load_checkpoint(folder / "checkpoints") if resuming else None
-    setup = set_up(config, origins, log, fabric=fabric, fetch_weights=checkpoint is None)
+    setup = set_up(config, origins, log, opened=opened, fabric=fabric, fetch_weights=checkpoint is None)
     data_id = fingerprint(setup.splits.train)
     if resuming:
         _check_same_data(folder, data_id)
@@ -207,7 +216,13 @@ def _train(
     feeds = Feeds(setup, (), log, folder)
     stages = [(name, sum(p.numel() for p in stage.parameters())) for name, stage in setup.stages]
     pretrained = setup.config.weights != "none"
-    rounds = plan_rounds(setup.config, stages, pretrained=pretrained, pictures=len(setup.splits.train))
+    rounds = plan_rounds(
+        setup.config,
+        stages,
+        recipe=setup.card.recipe,
+        pretrained=pretrained,
+        pictures=len(setup.splits.train),
+    )
     rounds = (
         _stored_rounds(checkpoint, config.epochs)
         if checkpoint
@@ -236,7 +251,7 @@ def _train(
         ema=setup.config.ema or 0.0,
         log=log,
         checkpoints=folder / "checkpoints",
-        best_by="accuracy",
+        best_by=setup.card.recipe.best_by,
         judged_on=len(setup.splits.val),
         deadline=started + config.time if config.time else None,
         after_epoch=lambda progress: _write_results(folder, progress),
@@ -246,8 +261,8 @@ def _train(
     timings["training"] = time.monotonic() - begun
     begun = time.monotonic()
     module, source = feeds.judge()
-    outputs, truths = collect(module, source, network=setup.network, fabric=fabric)
-    calibration = setup.task.calibrate(setup.network, outputs, truths)
+    judged = judge(module, source, network=setup.network, fabric=fabric)
+    calibration = setup.task.calibrate(setup.network, judged)
     timings["calibration"] = time.monotonic() - begun
     feeds.close()
     if feeds.broken:
@@ -261,7 +276,7 @@ def _train(
     return Trained(folder, setup, spec, calibration, log, timings, started)
 
 
-def _new_folder(config: TrainConfig) -> Path:
+def _new_folder(config: TrainConfig, card: TaskCard) -> Path:
     """Create and return the run's folder: `--out`, or the next free `runs/<task>/<model>[N]`."""
     if config.out is not None:
         if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
@@ -271,7 +286,6 @@ def _new_folder(config: TrainConfig) -> Path:
             )
         config.out.mkdir(parents=True, exist_ok=True)
         return config.out
-    card = by_verb(config.task) if config.task else next(iter(CARDS))
     parent = Path("runs") / card.verb
     parent.mkdir(parents=True, exist_ok=True)
     name = config.model or config.backbone or card.default_model
@@ -318,8 +332,12 @@ def _log_start(log: EventLog, setup: Setup, data_id: str) -> None:
         log("note", text=note)
 
 
-def _counts(data: Any) -> dict[str, int]:
-    labels = np.bincount([sample.target.index for sample in data.samples], minlength=len(data.classes))
+def _counts(data: Dataset) -> dict[str, int]:
+    """Return how many pictures, or objects, there are of each class."""
+    targets = [sample.target for sample in data.samples]
+    found = [target.labels for target in targets if isinstance(target, Boxes)]
+    found += [np.array([target.index]) for target in targets if isinstance(target, Label)]
+    labels = np.bincount(np.concatenate(found), minlength=len(data.classes))
     return {name: int(count) for name, count in zip(data.classes, labels, strict=True)}
 
 
@@ -337,7 +355,12 @@ def _check_same_data(folder: Path, data_id: str) -> None:
 def resolve_rounds(setup: Setup, rounds: Sequence[Round]) -> Setup:
     """Return the setup with the options that the recipe decided filled in, as in the last round."""
     last = rounds[-1]
-    decided = {"epochs": last.epochs, "lr": last.lr, "views": last.views or None, "ema": EMA}
+    decided = {
+        "epochs": last.epochs,
+        "lr": last.lr,
+        "views": last.views or None,
+        "ema": setup.card.recipe.ema,
+    }
     missing = {name: value for name, value in decided.items() if getattr(setup.config, name) is None}
     origins = {**setup.origins, **dict.fromkeys(missing, f"auto: the recipe for the round {last.name}")}
     return replace(setup, config=setup.config.model_copy(update=missing), origins=origins)
@@ -356,8 +379,8 @@ def _show_augmented(feeds: Feeds, folder: Path) -> None:
     rows = np.unique(np.linspace(0, len(data) - 1, 12).astype(int))
     items = [item for row in rows if (item := source.prepare(int(row), 0)) is not None]
     pictures = [np.broadcast_to(item.pixels, (*item.pixels.shape[:2], 3)) for item in items]
-    captions = [data.classes[item.target.index] for item in items]
-    sheet = resolve(f"{feeds.setup.card.draw}:grid")(pictures, captions)
+    targets = [item.target for item in items]
+    sheet = resolve(f"{feeds.setup.card.draw}:sheet")(pictures, targets, data.classes)
     (folder / "evaluation").mkdir(exist_ok=True)
     PillowImage.fromarray(sheet).save(folder / "evaluation" / "augmented.jpg", quality=88)
 
@@ -379,6 +402,7 @@ def _spec(setup: Setup, calibration: Mapping[str, Any], data_id: str, progress: 
         classes=setup.splits.train.classes,
         preprocess=setup.preprocess,
         decode_args={"thresholds": calibration["thresholds"]} if "thresholds" in calibration else {},
+        inputs=dict(setup.entry.inputs),
         provenance={
             "data": {
                 "path": str(setup.splits.train.root),

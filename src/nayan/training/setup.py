@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from nayan.core.errors import ConfigError, DataError, NayanError, NotFound
 from nayan.core.events import EventLog
 from nayan.core.image import probe
 from nayan.core.registry import Catalog, resolve
-from nayan.core.types import Dataset, Label, Size
+from nayan.core.types import Boxes, Dataset, Label, Size, Target
 from nayan.data.splits import Splits, open_splits
 from nayan.parts.weights import (
     WeightsReport,
@@ -33,6 +33,7 @@ from nayan.training.augment import Augment, choose_policy
 from nayan.training.freeze import Stages, parse_freeze
 from nayan.training.loader import class_weights
 from nayan.training.machine import SMALL_PICTURE, choose_precision, cores, device_kind, set_threads
+from nayan.training.scene import SCENES, SceneAugment
 
 LOOKED_AT = 64  # pictures whose size and colours are looked at before training
 
@@ -61,7 +62,7 @@ class Setup:
     splits: Splits
     model_args: dict[str, Any]
     preprocess: Preprocess
-    augment: Augment
+    augment: Augment | SceneAugment
     fabric: Fabric
     task: Task
     network: Any
@@ -70,14 +71,21 @@ class Setup:
 
 
 def set_up(
-    config: TrainConfig, origins: dict[str, str], log: EventLog, *, fabric: Fabric, fetch_weights: bool = True
+    config: TrainConfig,
+    origins: dict[str, str],
+    log: EventLog,
+    *,
+    opened: Opened,
+    fabric: Fabric,
+    fetch_weights: bool = True,
 ) -> Setup:
-    """Open the data, choose what was left open, build the network and load its weights.
+    """Choose what was left open, build the network and load its weights.
 
     Args:
         config: as given.
         origins: where each value came from.
         log: for notes.
+        opened: the data and the task.
         fabric: of this process.
         fetch_weights: False where a checkpoint brings them.
 
@@ -86,34 +94,39 @@ def set_up(
     """
     choose = _Choices(config, origins)
     kind = device_kind(config.device)
-    splits = open_splits(
-        config.data,
-        format=config.format,
-        val_fraction=config.val_fraction,
-        test_fraction=config.test_fraction,
-        seed=config.seed,
-    )
-    if config.classes:
-        splits = _only_classes(splits, config.classes)
-    card = _card(config, splits)
-    choose("task", card.verb, "the data have one class a picture")
+    splits, card = opened.splits, opened.card
+    for name in card.recipe.ignores:
+        if origins[name] == "option":
+            raise ConfigError(f"--{name.replace('_', '-')} means nothing to {card.name}", hint="leave it out")
+    choose("task", card.verb, f"the data have {' or '.join(card.targets)} as targets")
     choose("format", splits.recognition.reader.name, splits.recognition.reason)
     entry = _entry(config, card)
     choose("model", entry.name, "the task's default")
-    choose("backbone", entry.name, "the model")
-    choose("weights", "imagenet" if entry.weights else "none", f"what {entry.name} has")
+    if card.backbone_is_model:
+        choose("backbone", entry.name, "the model")
+    named = bool(config.backbone) or card.backbone_is_model or entry.pretrained != "imagenet"
+    published = entry.pretrained if (entry.weights or config.backbone) and named else "none"
+    choose(
+        "weights", published, f"what {entry.name} has" if named else "no network to take them from is named"
+    )
     looks = _look(splits.train)
+    if config.imgsz is None and not card.backbone_is_model and entry.preprocess.fit == "letterbox":
+        side, why = choose_side(splits.train, looks.sizes, most=entry.preprocess.size[0])
+        choose("imgsz", side, why)
     preprocess = _preprocess(entry, choose.config, looks)
     choose("imgsz", preprocess.size[0], f"the size that {entry.name} was made for")
+    augment: Augment | SceneAugment
     policy, augment = choose_policy(config.augment, looks.sizes, gray=looks.gray)
+    if "Boxes" in card.targets:
+        augment = replace(SCENES["none" if entry.inputs else policy], mixup=config.mixup)
     choose.always("augment", policy, f"{'gray' if looks.gray else 'colour'} pictures of {looks.median} px")
     pretrained = choose.config.weights != "none"
-    choose(
-        "label_smoothing", 0.1 if pretrained or policy == "photo" else 0.0, "photographs are noisily labelled"
-    )
-    choose("dropout", 0.2 if policy == "photo" else 0.0, f"{policy} pictures")
+    if card.backbone_is_model:
+        smooth = 0.1 if pretrained or policy == "photo" else 0.0
+        choose("label_smoothing", smooth, "photographs are noisily labelled")
+        choose("dropout", 0.2 if policy == "photo" else 0.0, f"{policy} pictures")
     choose("weight_decay", 0.05 if config.optimizer == "adamw" else 5e-4, config.optimizer)
-    choose.always("batch", _batch(config, len(splits.train)), "the size of the data")
+    choose.always("batch", _batch(config, len(splits.train), card.recipe.batch), "the size of the data")
     choose.always("device", kind if config.device == "auto" else config.device, "what PyTorch finds")
     choose.always("precision", choose_precision(config.precision, kind), f"the fastest on this {kind}")
     small = max(preprocess.size) <= SMALL_PICTURE  # where threads mostly wait for the interpreter
@@ -123,10 +136,11 @@ def set_up(
     set_threads(preprocess.size)
     torch.manual_seed(config.seed)
     source = choose.config.weights or "none"
-    file = None if source in ("imagenet", "none") else Path(source)
+    file = None if source in ("imagenet", "coco", "none") else Path(source)
     if file:
         preprocess = _as_stated(preprocess, file)
-    args = _model_args(choose.config, entry, preprocess)
+    args = _model_args(choose.config, card, entry, preprocess)
+    args |= task.data_args(entry, splits.train, preprocess=preprocess)
     network: Any = task.build(entry, splits.train.classes, **args)
     report = load_weights(network, (file or source) if fetch_weights else "none", entry)
     log("note", text=report.summary)
@@ -213,21 +227,71 @@ def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(round(float(value), 4) for value in values)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """The data of a run, and the task that they are for."""
+
+    splits: Splits
+    card: TaskCard
+
+
+def open_data(config: TrainConfig) -> Opened:
+    """Read the data and find their task.
+
+    Raises:
+        NayanError: if the data cannot be read, or no task (or not the one that was named) learns from them.
+    """
+    splits = open_splits(
+        config.data,
+        format=config.format,
+        val_fraction=config.val_fraction,
+        test_fraction=config.test_fraction,
+        seed=config.seed,
+    )
+    if config.classes:
+        splits = _only_classes(splits, config.classes)
+    return Opened(splits, _card(config, splits))
+
+
+SIDES = (320, 416, 512, 640)
+"""Sides of a detector's input that are chosen among."""
+SMALL_OBJECT = 14.0
+"""Pixels: objects whose side is shorter in the network's input are hard to find."""
+
+
+def choose_side(data: Dataset, sizes: Sequence[Size], *, most: int) -> tuple[int, str]:
+    """Return the shortest of `SIDES`, up to `most`, at which nine of ten objects are not small; and why.
+
+    Larger ones cost time in proportion to their area, so that what is large already is not enlarged.
+    """
+    longer = float(np.median([max(size) for size in sizes]))
+    objects = [np.sqrt(s.target.covered) for s in data.samples if isinstance(s.target, Boxes)]
+    known = np.concatenate(objects) if objects else np.zeros(0)
+    if not len(known):
+        return most, "no object says how small they are"
+    small = max(1.0, float(np.quantile(known, 0.1)))
+    fitting = [side for side in SIDES if side <= most and small * side / longer >= SMALL_OBJECT]
+    side = min(fitting, default=most)
+    text = f"nine of ten objects are at least {small * side / longer:.0f} px there"
+    return side, text
+
+
 def _only_classes(splits: Splits, names: Sequence[str]) -> Splits:
     """Return the splits with the samples of some classes only, in the order of the names."""
     known = splits.train.classes
     for name in names:
         if name not in known:
             raise NotFound("class", name, known)
-    if len(set(names)) < 2:
+    of_pictures = any(isinstance(sample.target, Label) for sample in splits.train.samples)
+    if of_pictures and len(set(names)) < 2:
         raise ConfigError(f"--classes {' '.join(names)}: a classifier needs at least two classes")
     index = {known.index(name): position for position, name in enumerate(names)}
 
     def select(data: Dataset) -> Dataset:
         kept = tuple(
-            replace(sample, target=Label(index[sample.target.index]))
+            replace(sample, target=target)
             for sample in data.samples
-            if isinstance(sample.target, Label) and sample.target.index in index
+            if (target := _renumbered(sample.target, index)) is not None
         )
         return replace(data, samples=kept, classes=tuple(names))
 
@@ -235,8 +299,22 @@ def _only_classes(splits: Splits, names: Sequence[str]) -> Splits:
     return replace(splits, train=select(splits.train), val=select(splits.val), test=test)
 
 
+def _renumbered(target: Target, index: Mapping[int, int]) -> Target:
+    """Return the target with the classes of `index` in their new order, without others; None if nothing is left.
+
+    A picture whose objects are all of other classes is background.
+    """
+    if isinstance(target, Label):
+        return Label(index[target.index]) if target.index in index else None
+    if isinstance(target, Boxes):
+        kept = target.select(np.isin(target.labels, list(index)))
+        labels = np.array([index[int(label)] for label in kept.labels], np.int64)
+        return replace(kept, labels=labels)
+    return None
+
+
 def _card(config: TrainConfig, splits: Splits) -> TaskCard:
-    kinds = {type(sample.target).__name__ for sample in splits.train.samples}
+    kinds = {type(s.target).__name__ for s in splits.train.samples if s.target is not None}
     fitting = [card for card in CARDS if kinds <= set(card.targets)]
     if config.task:
         card = by_verb(config.task)
@@ -252,12 +330,14 @@ def _card(config: TrainConfig, splits: Splits) -> TaskCard:
 
 
 def _entry(config: TrainConfig, card: TaskCard) -> Entry:
+    catalog: Catalog[Entry] = resolve(card.catalog)
+    if not card.backbone_is_model:
+        return catalog[config.model or card.default_model]
     if config.model and config.backbone and config.model != config.backbone:
         raise ConfigError(
             f"--model {config.model} and --backbone {config.backbone} contradict each other",
             hint="for classification the backbone is the model; give one of them",
         )
-    catalog: Catalog[Entry] = resolve(card.catalog)
     return catalog[config.model or config.backbone or card.default_model]
 
 
@@ -280,11 +360,11 @@ def _preprocess(entry: Entry, config: TrainConfig, looks: _Looks) -> Preprocess:
     )
 
 
-def _batch(config: TrainConfig, pictures: int) -> int:
-    """Return the batch: at most 32, and small enough for 16 steps an epoch."""
+def _batch(config: TrainConfig, pictures: int, most: int) -> int:
+    """Return the batch: at most `most`, and small enough for 16 steps an epoch."""
     if config.batch != "auto":
         return config.batch
-    return int(min(32, max(8, 2 ** int(np.log2(max(1, pictures // 16))))))
+    return int(min(most, max(8, 2 ** int(np.log2(max(1, pictures // 16))))))
 
 
 def _task_options(config: TrainConfig, splits: Splits) -> dict[str, Any]:
@@ -303,13 +383,16 @@ def _as_stated(preprocess: Preprocess, file: Path) -> Preprocess:
     return replace(preprocess, mean=stated[0], std=stated[1])
 
 
-def _model_args(config: TrainConfig, entry: Entry, preprocess: Preprocess) -> dict[str, Any]:
+def _model_args(config: TrainConfig, card: TaskCard, entry: Entry, preprocess: Preprocess) -> dict[str, Any]:
+    own: dict[str, Any] = {"head": config.head} if entry.weights and card.backbone_is_model else {}
+    if config.backbone and not card.backbone_is_model:
+        own["backbone"] = config.backbone
     return {
         **entry.args,
         "channels": preprocess.channels,
         "size": preprocess.size,
         "mean": preprocess.mean,
         "std": preprocess.std,
-        "dropout": config.dropout,
-        **({"head": config.head} if entry.weights else {}),
+        "dropout": config.dropout or 0.0,
+        **own,
     }

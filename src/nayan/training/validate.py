@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nayan.runtime.preprocess import Placement
-from nayan.tasks.base import Metric, Network, Task
+from nayan.tasks.base import Judged, Metric, Network, Task
 from nayan.training.loader import Source
 from nayan.training.loop import to_device
 
-Outputs = dict[str, NDArray[Any]]
 Decode = Callable[[Mapping[str, NDArray[Any]], Sequence[Placement]], Sequence[Any]]
 
 
@@ -47,7 +45,7 @@ def score(
     with torch.inference_mode(), fabric.autocast():
         for batch in source.batches(0):
             batch = to_device(batch, fabric)
-            raw = module(batch.images)
+            raw = module(batch.images, **batch.extra)
             losses = task.losses(_Replay(raw), batch, "main")
             total += float(torch.stack(list(losses.values())).sum()) * len(batch.ids)
             seen += len(batch.ids)
@@ -57,20 +55,15 @@ def score(
     return {**metric.compute(), "loss": total / max(1, seen)}
 
 
-def collect(
-    module: nn.Module, source: Source, *, network: Network, fabric: Fabric
-) -> tuple[Outputs, list[Any]]:
-    """Return the named outputs of all pictures of a source, stacked, and their ground truth."""
-    parts: dict[str, list[NDArray[Any]]] = {}
-    truths: list[Any] = []
+def judge(module: nn.Module, source: Source, *, network: Network, fabric: Fabric) -> Iterator[Judged]:
+    """Yield the named outputs of each batch of a source with its ground truth."""
     module.eval()
-    with torch.inference_mode(), fabric.autocast():
-        for batch in source.batches(0):
-            raw = module(to_device(batch, fabric).images)
-            for name, tensor in network.deploy(raw).items():
-                parts.setdefault(name, []).append(_array(tensor))
-            truths.extend(batch.truths)
-    return {name: np.concatenate(arrays) for name, arrays in parts.items()}, truths
+    for batch in source.batches(0):
+        batch = to_device(batch, fabric)
+        with torch.inference_mode(), fabric.autocast():  # not around the yield: it would hold for the caller
+            raw = module(batch.images, **batch.extra)
+            outputs = {name: _array(tensor) for name, tensor in network.deploy(raw).items()}
+        yield Judged(outputs, batch.placements, batch.truths)
 
 
 class _Replay(nn.Module):
@@ -80,7 +73,7 @@ class _Replay(nn.Module):
         super().__init__()
         self.raw = raw
 
-    def forward(self, images: Tensor, targets: object = None) -> object:  # noqa: ARG002  a network's door
+    def forward(self, *_images: object, **_inputs: object) -> object:
         return self.raw
 
 

@@ -44,25 +44,31 @@ class OnnxBackend:
         self._session = _make_session(model, self._name, threads)
         inputs = self._session.get_inputs()
         shape = tuple(inputs[0].shape) if inputs else ()
-        if len(inputs) != 1 or inputs[0].type != "tensor(uint8)" or len(shape) != 4:
+        if not inputs or inputs[0].type != "tensor(uint8)" or len(shape) != 4:
             found = ", ".join(f"{entry.name}: {entry.type} {entry.shape}" for entry in inputs) or "nothing"
             raise BundleError(f"{self._name}: takes {found}; expected uint8 pixels (B, h, w, channels)")
         self._input = inputs[0].name
+        self._further = {entry.name for entry in inputs[1:]}
         self.input_shape = shape[1:]
         self.outputs = tuple(entry.name for entry in self._session.get_outputs())
         precision = self._session.get_modelmeta().custom_metadata_map.get(PRECISION_KEY, "fp32")
         self.tolerance = INT8_TOLERANCE if precision == "int8" else TOLERANCE
 
-    def __call__(self, pixels: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
-        """Return the named outputs for (B, h, w, channels) uint8 pixels.
+    def __call__(self, pixels: NDArray[Any], **inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """Return the named outputs for (B, h, w, channels) uint8 pixels and the graph's further inputs.
 
         Raises:
             ShapeError: if the pixels have another shape or type.
             BundleError: if ONNX Runtime fails.
         """
         check_pixels(pixels, self.input_shape)
+        if set(inputs) != self._further:
+            raise BundleError(
+                f"{self._name}: takes {sorted(self._further)} beside the pixels, got {sorted(inputs)}",
+                hint="the spec of the bundle says in `inputs` how they are made",
+            )
         try:
-            values = self._session.run(None, {self._input: np.ascontiguousarray(pixels)})
+            values = self._session.run(None, {self._input: np.ascontiguousarray(pixels), **inputs})
         except _failures() as error:
             raise BundleError(f"{self._name}: ONNX Runtime cannot run it: {error}") from error
         return dict(zip(self.outputs, values, strict=True))

@@ -5,19 +5,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nayan.core.errors import ConfigError, LabelError
 from nayan.core.registry import resolve
-from nayan.core.types import Label, Target
-from nayan.tasks.base import Batch, Item, Task, check_arguments
+from nayan.core.types import Label
+from nayan.tasks.base import Batch, Item, Judged, Task, check_arguments
 from nayan.tasks.cards import Entry
 from nayan.tasks.classification.calibration import (
     expected_calibration_error,
@@ -98,16 +97,16 @@ class ClassificationTask(Task):
             )
         return item.target.index
 
-    def calibrate(
-        self, network: nn.Module, outputs: Mapping[str, NDArray[Any]], truths: Sequence[Target]
-    ) -> dict[str, Any]:
+    def calibrate(self, network: nn.Module, judged: Iterable[Judged]) -> dict[str, Any]:
         """Fit the temperature, set it in the network, and fit a threshold a class.
 
         Returns:
             "temperature", "ece_before", "ece_after" and "thresholds", all on validation.
         """
+        batches = list(judged)
+        truths = [truth for batch in batches for truth in batch.truths]
         labels = [truth.index for truth in truths if isinstance(truth, Label)]
-        logits = outputs["logits"]
+        logits = np.concatenate([batch.outputs["logits"] for batch in batches])
         temperature = fit_temperature(logits, labels)
         network.get_buffer("temperature").fill_(temperature)
         before, after = softmax(logits), softmax(logits, temperature=temperature)

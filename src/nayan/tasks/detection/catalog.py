@@ -194,5 +194,27 @@ TORCHVISION = (
     ),
 )
 
-MODELS: Catalog[Entry] = Catalog("model", [*REGION_LADDER, *YOLO_LADDER, *TORCHVISION])
+
+def _yolo(scale: str, summary: str) -> Entry:
+    """Return our own detector in one of its sizes; `yolo` itself is the smallest."""
+    return Entry(
+        f"yolo_{scale}" if scale else "yolo",
+        f"{MODELS_AT}.yolo:yolo",
+        letterboxed(640),
+        summary=summary,
+        paper="arXiv:2108.07755, arXiv:2212.07784",
+        licence="Apache-2.0",
+        args={"scale": scale or "n"},
+        explain=("neck", "head"),
+    )
+
+
+YOLO = (
+    _yolo("", "today's one-stage detector without anchors; the default, the same as yolo_n"),
+    _yolo("n", "the smallest: for CPUs"),
+    _yolo("s", "the middle one"),
+    _yolo("m", "the largest: for GPUs"),
+)
+
+MODELS: Catalog[Entry] = Catalog("model", [*YOLO, *REGION_LADDER, *YOLO_LADDER, *TORCHVISION])
 """Every detector by its name."""

@@ -5,20 +5,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nayan.core.errors import LabelError
 from nayan.core.registry import resolve
-from nayan.core.types import Boxes, Dataset, Target
+from nayan.core.types import Boxes, Dataset
 from nayan.parts.anchors import kmeans_anchors
-from nayan.runtime.preprocess import Placement, Preprocess
-from nayan.tasks.base import Batch, Item, Task, check_arguments
+from nayan.runtime.preprocess import Preprocess
+from nayan.tasks.base import Batch, Item, Judged, Task, check_arguments
 from nayan.tasks.cards import Entry
 from nayan.tasks.detection.decode import decode
 from nayan.tasks.detection.network import Targets
@@ -120,21 +119,18 @@ class DetectionTask(Task):
         parts: dict[str, Tensor] = self._network.losses(raw, batch.targets)
         return parts
 
-    def calibrate(
-        self,
-        network: nn.Module,  # noqa: ARG002
-        outputs: Mapping[str, NDArray[Any]],
-        truths: Sequence[Target],
-        placements: Sequence[Placement] = (),
-    ) -> dict[str, Any]:
+    def calibrate(self, network: nn.Module, judged: Iterable[Judged]) -> dict[str, Any]:  # noqa: ARG002
         """Fit a score threshold for each class: the one with the best F1 at IoU 0.5 on validation.
 
         Returns:
             "thresholds", one a class.
         """
-        known = [(row, truth) for row, truth in enumerate(truths) if isinstance(truth, Boxes)]
-        found = decode(outputs, placements)
-        thresholds = fit_thresholds(
-            [found[row] for row, _ in known], [truth for _, truth in known], self.num_classes
-        )
-        return {"thresholds": list(thresholds)}
+        found: list[Boxes] = []
+        known: list[Boxes] = []
+        for batch in judged:
+            predictions = decode(batch.outputs, batch.placements)
+            for prediction, truth in zip(predictions, batch.truths, strict=True):
+                if isinstance(truth, Boxes):
+                    found.append(prediction)
+                    known.append(truth)
+        return {"thresholds": list(fit_thresholds(found, known, self.num_classes))}

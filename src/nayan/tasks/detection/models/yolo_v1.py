@@ -128,15 +128,11 @@ class Head(nn.Module):
     def _start(self) -> None:
         """Begin with boxes of growing sizes in the middle of the cells, and with few objects."""
         nn.init.normal_(self.out.weight, std=0.01 / math.sqrt(self.out.in_features / 512))
+        roots = torch.linspace(0.3, 0.7, self.boxes)  # of boxes of 9 to 49 % of the picture's sides
+        cell = [answer for root in roots.tolist() for answer in (0.5, 0.5, root, root, PRIOR)]
+        cell += [1 / self.classes] * self.classes
         with torch.no_grad():
-            bias = self.out.bias.reshape(-1, 5 * self.boxes + self.classes)
-            answers = bias[:, : 5 * self.boxes].reshape(-1, self.boxes, 5)
-            answers[..., :2] = 0.5
-            roots = torch.linspace(0.3, 0.7, self.boxes)  # of 9 to 49 % of the picture's side
-            answers[..., 2:4] = roots[None, :, None]
-            answers[..., 4] = PRIOR
-            bias[:, : 5 * self.boxes] = answers.flatten(1)
-            bias[:, 5 * self.boxes :] = 1 / self.classes
+            self.out.bias.copy_(torch.tensor(cell).repeat(self.grid[0] * self.grid[1]))
 
     def forward(self, x: Tensor) -> YoloV1Raw:
         """Return the answers of the cells of a (B, inputs, h, w) map."""
