@@ -93,6 +93,12 @@ def test_of_two_tiles_that_see_one_object_the_better_score_stays() -> None:
     assert merged.scores.tolist() == pytest.approx([0.7])
 
 
+def test_of_equal_scores_the_box_that_shows_more_stays() -> None:
+    # The tiles differ by one column: the first lacks the last one of the object.
+    found = [((0, 0, 80, 60), boxes((1, 0, 80, 4))), ((1, 0, 81, 60), boxes((0, 0, 80, 4)))]
+    assert merge(found, (60, 81)).xyxy.tolist() == [[1, 0, 81, 4]]
+
+
 def test_objects_of_two_classes_in_one_place_both_stay() -> None:
     found = [((0, 0, 100, 100), boxes((82, 10, 96, 30), labels=[0])),
              ((80, 0, 180, 100), boxes((2, 10, 16, 30), labels=[1]))]  # fmt: skip
