@@ -86,7 +86,7 @@ def picture(sample: Sample) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(splits=data_sets())
 def test_a_format_reads_back_what_it_wrote(name: str, splits: dict[str, Dataset]) -> None:
     reader = READERS[name]
@@ -108,7 +108,7 @@ def test_a_format_reads_back_what_it_wrote(name: str, splits: dict[str, Dataset]
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(splits=data_sets())
 def test_what_was_written_is_recognised(name: str, splits: dict[str, Dataset]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,7 @@ def test_what_was_written_is_recognised(name: str, splits: dict[str, Dataset]) -
         assert recognise(Path(folder) / "data").reader.name == name
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(data_sets(), st.permutations([*FORMATS, "coco"]))
 def test_a_tour_through_all_formats_of_boxes_loses_nothing(
     splits: dict[str, Dataset], tour: list[str]
@@ -144,7 +144,7 @@ def written(root: Path, reader: Reader) -> Path:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_refused_and_never_crashes(name: str, data: st.DataObject) -> None:
     reader = READERS[name]

@@ -157,6 +157,16 @@ def test_crowds_and_areas_have_columns_of_their_own(tmp_path: Path) -> None:
     assert (target.crowd.tolist(), target.covered.tolist()) == ([True, False], [72, 7])
 
 
+def test_areas_and_crowds_get_columns_only_where_there_are_some(tmp_path: Path) -> None:
+    boxes = Boxes(np.array([BOX], np.float32), np.array([0]))
+    for number, more in enumerate([{}, {"areas": np.array([7], np.float32)}, {"crowd": np.array([True])}]):
+        target = Boxes(boxes.xyxy, boxes.labels, **more)
+        data = Dataset((Sample("1", lambda: pixels(0), target),), ("a",), tmp_path, "drawn")
+        READER.write({"train": data}, tmp_path / str(number))
+        header = (tmp_path / str(number) / "boxes.csv").read_text().partition("\n")[0]
+        assert header == HEADER.strip() + ",split" + ["", ",area", ",crowd"][number]
+
+
 def test_a_missing_picture_is_left_out_and_told(tmp_path: Path) -> None:
     data = table(tmp_path, HEADER + "1.png,20,16,a,2,3,10,12\n9.png,20,16,a,2,3,10,12\n")
     assert list(boxes_in(data)) == ["images/1.png"]

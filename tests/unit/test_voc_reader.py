@@ -334,6 +334,14 @@ def test_what_is_no_voc_is_refused(tmp_path: Path) -> None:
         READER.read(tmp_path, "all")
 
 
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "1.xml").symlink_to(tmp_path / "gone.xml")
+    assert READER.sniff(tmp_path).score == 0
+    with pytest.raises(FormatError, match=r"1\.xml: cannot be read: No such file"):
+        READER.read(tmp_path, "all")
+
+
 def test_a_picture_that_cannot_be_read_keeps_the_declared_size_or_has_no_target(tmp_path: Path) -> None:
     draw(tmp_path, {"JPEGImages/2.png": "broken", "Annotations/2.xml": page(thing())})
     draw(tmp_path, {"JPEGImages/3.png": "broken", "Annotations/3.xml": page(thing(), size="")})
@@ -362,6 +370,17 @@ def test_pictures_of_one_name_and_two_suffixes_do_not_share_an_annotation(tmp_pa
         "JPEGImages/1.png": 1,
         "JPEGImages/1-bmp.bmp": 0,
     }
+
+
+def test_areas_and_boxes_of_less_than_a_pixel_survive(tmp_path: Path) -> None:
+    xyxy = np.array([[3, 4, 4, 5], [3.25, 4, 3.75, 9], [2, 3, 10, 12]], np.float32)
+    boxes = Boxes(xyxy, np.array([0, 0, 0]), areas=np.array([1, 2.5, 70], np.float32))
+    data = Dataset((Sample("1", lambda: pixels(0), boxes),), ("cup",), tmp_path, "coco")
+    READER.write({"all": data}, tmp_path / "out")
+    found = READER.read(tmp_path / "out", "all")
+    assert found.samples[0].target.xyxy.tolist() == xyxy.tolist()
+    assert found.samples[0].target.covered.tolist() == [1, 2.5, 70]
+    assert found.notes == ()
 
 
 COORDINATE = st.integers(1, 19)

@@ -118,7 +118,7 @@ class LabelStudioReader:
         """Write `tasks.json`, `classes.txt` and the pictures in `images/`; splits go to the tasks' data.
 
         Raises:
-            DataError: if the folder is not empty.
+            DataError: if the folder is not empty, or a picture with boxes cannot be read.
             LabelError: if nothing is known of the objects of a picture.
         """
         check_new(root)
@@ -135,7 +135,7 @@ class LabelStudioReader:
                 if split != "all":
                     about["split"] = split
                 result = [
-                    _region(box, size, f"{len(tasks) + 1}-{at}")
+                    _region(box, size, id=f"{len(tasks) + 1}-{at}", sample=sample.id)
                     for at, box in enumerate(written_boxes(sample, data, self.name), start=1)
                 ]
                 annotation = {"was_cancelled": False, "ground_truth": False, "result": result}
@@ -373,9 +373,18 @@ def _outline(value: _Numbers, declared: Size | None, size: Size) -> XYXY:
     return around_turned(box, value["rotation"], about=(x, y))
 
 
-def _region(box: Written, size: Size, id: str) -> dict[str, Any]:
-    """Return a box as a region of a result."""
+def _region(box: Written, size: Size, *, id: str, sample: str) -> dict[str, Any]:
+    """Return a box as a region of a result.
+
+    Raises:
+        DataError: if the size of the picture is not known.
+    """
     height, width = size
+    if not height or not width:
+        raise DataError(
+            f"{sample}: the picture cannot be read, and its boxes are stored as per cent of its size",
+            hint="run `nayan doctor DATA`, and repair or remove the picture",
+        )
     x1, y1, x2, y2 = box.xyxy
     value = {
         "x": x1 / width * 100, "y": y1 / height * 100,

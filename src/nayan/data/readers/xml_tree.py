@@ -26,7 +26,7 @@ def read_xml(path: Path) -> Element:
     """Return the outermost element of an XML file.
 
     Raises:
-        FormatError: if it cannot be read, is no XML, or has a document type; with the line where there is one.
+        FormatError: if it cannot be read, is no XML, or has a document type; with the line if it has one.
     """
     try:
         raw = path.read_bytes()
