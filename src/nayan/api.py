@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -124,8 +125,9 @@ def predict(
     model: Place | Predictor,
     sources: Place | Sequence[Place],
     *,
-    conf: float | Literal["auto"] = 0.0,
-    top: int = 5,
+    conf: float | Literal["auto"] | None = None,
+    iou: float | None = None,
+    top: int | None = None,
     batch: int = 16,
     backend: str = "auto",
     save: Place | None = None,
@@ -140,8 +142,9 @@ def predict(
         model: a run folder, a bundle, or what `load` returned.
         sources: files, folders, patterns, or "-" for the paths in `stdin`.
         conf: least score that is shown; "auto" for the thresholds fitted on validation, with which a
-            picture may have no answer.
-        top: at most so many classes a picture.
+            picture may have no answer. None: all classes of a classifier, "auto" for a detector.
+        iou: for detectors: two boxes of a class that overlap more are one object.
+        top: at most so many rows a picture; None for 5 classes, or all objects.
         batch: pictures at once.
         backend: as for `load`.
         save: folder for annotated copies of the pictures.
@@ -162,7 +165,7 @@ def predict(
     from nayan.runtime.predictor import Predictor, predict_samples
     from nayan.runtime.tiles import predict_samples_tiled
 
-    if batch < 1 or top < 1:
+    if batch < 1 or (top is not None and top < 1):
         raise ConfigError(f"batch {batch}, top {top}: both are at least 1")
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     samples = find_pictures(listed, stdin)
@@ -170,8 +173,12 @@ def predict(
     spec = predictor.spec
     card = CARDS[spec.task]
     to_records = resolve(f"{card.decode.partition(':')[0]}:to_records")
+    conf = card.shown if conf is None else conf  # type: ignore[assignment]  # a card says "auto" or a number
     threshold = spec.decode_args.get("thresholds") if conf == "auto" else conf
+    limit = {} if top is None else {"top": top}
+    predictor = _sooner(predictor, threshold, iou)
     records: list[dict[str, Any]] = []
+    select = getattr(import_module(card.decode.partition(":")[0]), "select", None)
     compare = None if stock is None else _stock_of(Path(stock), spec)
     seen: Iterable[tuple[Sample, Any, Prediction | NayanError]] = (
         predict_samples(predictor, samples, batch=batch)
@@ -182,13 +189,14 @@ def predict(
         if isinstance(outcome, NayanError):
             records.append({"source": sample.id, "error": outcome.message})
             continue
-        rows = to_records(outcome, spec.classes, conf=threshold, top=top)
+        rows = to_records(outcome, spec.classes, conf=threshold, **limit)
         size = list(probe(_file(sample)).size)
         records.append({"source": sample.id, "size": size, "predictions": rows})
         if compare is not None:
             records[-1]["stock"] = compare(rows, size)
         if save is not None:
-            picture = resolve(f"{card.draw}:annotate")(sample.load(), outcome, spec.classes)
+            shown = select(outcome, threshold, classes=len(spec.classes)) if select else outcome
+            picture = resolve(f"{card.draw}:annotate")(sample.load(), shown, spec.classes)
             _save_picture(picture, Path(save), len(records), sample)
     return records
 
@@ -583,6 +591,18 @@ def demo(
         "predictions": folder / "predictions",
         "seconds": round(time.perf_counter() - begun, 1),
     }
+
+
+def _sooner(predictor: Predictor, threshold: float | Sequence[float] | None, iou: float | None) -> Predictor:
+    """Return the predictor of objects that leaves out early what will not be shown; others as they are."""
+    spec = predictor.spec
+    if CARDS[spec.task].targets != ("Boxes",):
+        if iou is not None:
+            raise ConfigError(f"--iou is for detectors, this model is for {spec.task}", hint="leave it out")
+        return predictor
+    asked = {"conf": threshold, "iou": iou}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    return replace(predictor, spec=spec.with_(decode_args={**spec.decode_args, **changes}))
 
 
 def _stock_of(stock: Path, spec: Spec) -> Callable[[list[dict[str, Any]], list[int]], list[dict[str, Any]]]:

@@ -37,11 +37,17 @@ def predict(
         str | None,
         Parameter(
             help="least score that is shown: a number, or auto for the model's own thresholds "
-            "[default: 0; auto for video]",
+            "[default: 0 for classes, auto for objects]",
             metavar="auto|F",
         ),
     ] = None,
-    top: Annotated[int, Parameter(help="at most so many classes a picture")] = 5,
+    iou: Annotated[
+        float | None,
+        Parameter(help="two boxes of a class that overlap more are one object, for detectors [default: 0.6]"),
+    ] = None,
+    top: Annotated[
+        int | None, Parameter(help="at most so many rows a picture [default: 5 classes, or all objects]")
+    ] = None,
     format: Annotated[
         Literal["json", "csv"] | None, Parameter(help="of the result, instead of plain text")
     ] = None,
@@ -93,6 +99,7 @@ def predict(
         ["-" if name == STDIN else name for name in source],
         **shared,
         top=top,
+        iou=iou,
         backend=backend,
         save=folder if save else None,
         stdin=sys.stdin,
@@ -148,15 +155,21 @@ def _csv(records: Sequence[Mapping[str, Any]]) -> str:
     """Return one row a prediction; a picture without any, or with an error, has one row all the same."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["source", "height", "width", "rank", "label", "score", "error"])
+    sides = ["x1", "y1", "x2", "y2"] if any("box" in row for row in _rows(records)) else []
+    writer.writerow(["source", "height", "width", "rank", "label", "score", *sides, "error"])
     for record in records:
         height, width = record.get("size") or ("", "")
         rows = record.get("predictions") or [{}]
         for rank, row in enumerate(rows, start=1):
             score = f"{row['score']:.6f}" if row else ""
             place = [rank, row["label"], score] if row else ["", "", ""]
-            writer.writerow([record["source"], height, width, *place, record.get("error", "")])
+            box = row.get("box", [""] * len(sides))
+            writer.writerow([record["source"], height, width, *place, *box, record.get("error", "")])
     return text.getvalue()
+
+
+def _rows(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for record in records for row in record.get("predictions", [])]
 
 
 def _write(records: Sequence[Mapping[str, Any]], folder: Path, format: str, common: Common) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, DataError, ExportError, NayanError
 from nayan.core.registry import resolve
-from nayan.core.types import Image, Label, Sample
+from nayan.core.types import Boxes, ClassScores, Image, Label, Prediction, Sample
 from nayan.export.openvino import export_openvino, export_openvino_int8
 from nayan.export.parity import Parity, check_parity, require_parity
 from nayan.export.quantise import RECIPES, Recipe, quantise_int8
@@ -30,6 +30,8 @@ Engine = Literal["onnx", "openvino"]
 
 MAX_CALIBRATION = 64
 MAX_PARITY = 64
+SURE = 0.5
+"""Score from which on a detection counts as truth where there is no other."""
 
 
 def _score_name(spec: Spec) -> str:
@@ -221,10 +223,18 @@ def _labelled(spec: Spec, reference: Backend, data: Sequence[Sample]) -> Sequenc
     """Return the readable samples; where labels are missing, with the reference's answers instead."""
     known = all(sample.target is not None for sample in data)
     return [
-        sample if known else replace(sample, target=Label(outcome.label))
+        sample if known else replace(sample, target=_as_truth(outcome))
         for sample, _, outcome in predict_samples(_predictor(spec, reference), data)
         if not isinstance(outcome, NayanError)
     ]
+
+
+def _as_truth(prediction: Prediction) -> Label | Boxes:
+    """Return a prediction as if it were the truth; boxes of which none is shown are none."""
+    if isinstance(prediction, ClassScores):
+        return Label(prediction.label)
+    sure = np.ones(len(prediction), bool) if prediction.scores is None else prediction.scores >= SURE
+    return replace(prediction.select(sure), scores=None)
 
 
 def _pixels(spec: Spec, data: Sequence[Sample], count: int) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ class ConvNormAct(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions around a narrower middle, added to what came in: He et al. (2015), arXiv:1512.03385.
+    """Two 3x3 convolutions around a narrower middle, added to what came in: He et al. 2015, 1512.03385.
 
     Plain convolutions: on a CPU they do more multiplications a second than depthwise ones do.
     """

@@ -32,9 +32,9 @@ def assign_task_aligned(
 ) -> Assignment:
     """Let each object be learnt by the points inside it whose prediction fits it best.
 
-    The alignment of a point with an object is `score ** alpha * iou ** beta`. The `top` best-aligned points of
-    each object learn it; a point that several objects claim goes to the one that it overlaps most. Objects too
-    small to hold the centre of a cell are widened to one cell of each level for this choice, so that none is
+    The alignment of a point with an object is `score ** alpha * iou ** beta`. The `top` best-aligned points
+    of each object learn it; a point that several objects claim goes to the one that it overlaps most. Objects
+    too small to hold the centre of a cell are widened to one cell of each level for this choice, so that none is
     left without candidates (the paper has no such rule; its smallest stride is 8 and its pictures are large).
 
     Args:

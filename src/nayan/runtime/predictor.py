@@ -21,7 +21,7 @@ from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
 
 Backend = Callable[..., Mapping[str, NDArray[Any]]]
-"""From (B, h, w, channels) uint8 pixels, B >= 1, and further inputs by name, to the task's named outputs, each
+"""From (B, h, w, channels) uint8 pixels, B >= 1, further inputs by name, to the task's named outputs, each
 with B rows."""
 
 _Ready = tuple[Image, NDArray[np.uint8], Placement]

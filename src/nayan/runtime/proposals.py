@@ -122,8 +122,8 @@ def make_inputs(
     """Return what a network takes beside these pictures, each (B, ...), by name; {} for most networks.
 
     Args:
-        inputs: of a catalogue entry or a bundle, such as `{"proposals": {"method": "selective_search", "count":
-            300}}`.
+        inputs: of a catalogue entry or a bundle, such as
+            `{"proposals": {"method": "selective_search", "count": 300}}`.
         pixels: B arrays (h, w, C), as the network takes them.
         folder: where proposals are remembered between epochs and runs; None makes them anew.
 

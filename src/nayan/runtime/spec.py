@@ -24,7 +24,7 @@ class Spec:
         classes: names in the order of the outputs.
         preprocess: from a picture to the network's pixels.
         decode_args: thresholds and the like that turn outputs into predictions; fitted on validation.
-        inputs: what the network takes beside the pixels, by name, and how it is made, see `runtime.proposals`.
+        inputs: what the network takes beside the pixels, by name, and how it is made (`runtime.proposals`).
         metrics: {split: {name: value}} as measured when the bundle was made.
         provenance: versions, data fingerprint, command, seed, licence of code and weights.
         version: of this document.

@@ -128,12 +128,12 @@ class SceneAugment:
         image, boxes = scene.image, scene.boxes
         xyxy = boxes.xyxy.copy()
         if rng.random() < self.flip:
-            image = cv2.flip(image, 1)
+            image = np.asarray(cv2.flip(image, 1), np.uint8)
             xyxy[:, [0, 2]] = image.shape[1] - xyxy[:, [2, 0]]
         if rng.random() < self.upside_down:
-            image = cv2.flip(image, 0)
+            image = np.asarray(cv2.flip(image, 0), np.uint8)
             xyxy[:, [1, 3]] = image.shape[0] - xyxy[:, [3, 1]]
-        return Scene(np.asarray(image), replace(boxes, xyxy=xyxy))
+        return Scene(image, replace(boxes, xyxy=xyxy))
 
     def _recolour(self, scene: Scene, rng: Rng) -> Scene:
         if not (self.hue_deg or self.saturation or self.brightness):
@@ -163,7 +163,7 @@ def join(parts: Sequence[Boxes]) -> Boxes:
 
 def _fit(image: Image, size: Size) -> float:
     """Return the factor at which a picture just fits into `size`."""
-    return min(size[0] / image.shape[0], size[1] / image.shape[1])
+    return float(min(size[0] / image.shape[0], size[1] / image.shape[1]))
 
 
 def _canvas(size: Size) -> Image:

@@ -300,7 +300,7 @@ def _only_classes(splits: Splits, names: Sequence[str]) -> Splits:
 
 
 def _renumbered(target: Target, index: Mapping[int, int]) -> Target:
-    """Return the target with the classes of `index` in their new order, without others; None if nothing is left.
+    """Return the target with the classes of `index` in their new order; None for a picture of another class.
 
     A picture whose objects are all of other classes is background.
     """

@@ -93,7 +93,7 @@ def _checked(
     missing = [name for name in ("boxes", "scores") if name not in raw]
     if missing:
         raise BundleError(
-            f"a detector returns 'boxes' and 'scores', this model returns {', '.join(sorted(raw)) or 'nothing'}",
+            f"a detector returns 'boxes' and 'scores', this one {', '.join(sorted(raw)) or 'nothing'}",
             hint="export the model again, or check that its spec.json belongs to it",
         )
     boxes, scores = (np.asarray(raw[name], np.float32) for name in ("boxes", "scores"))

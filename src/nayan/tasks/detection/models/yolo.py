@@ -1,10 +1,10 @@
 """`yolo`: today's anchor-free one-stage detector, and the default here.
 
-Papers: Redmon et al. (2015), You Only Look Once, arXiv:1506.02640 (one pass, no proposals); Tian et al. (2019),
-FCOS, arXiv:1904.01355 (points instead of anchors, distances to the four sides); Feng et al. (2021), TOOD,
-arXiv:2108.07755 (task-aligned assignment, quality as the score to reach); Li et al. (2020), Generalized Focal
-Loss, arXiv:2006.04388 (each side as a distribution); Lyu et al. (2022), RTMDet, arXiv:2212.07784 (one head for
-all levels with statistics of its own for each).
+Papers: Redmon et al. (2015), You Only Look Once, arXiv:1506.02640 (one pass, no proposals); Tian et al.
+(2019), FCOS, arXiv:1904.01355 (points instead of anchors, distances to the four sides); Feng et al. (2021),
+TOOD, arXiv:2108.07755 (task-aligned assignment, quality as the score to reach); Li et al. (2020), Generalized
+Focal Loss, arXiv:2006.04388 (each side as a distribution); Lyu et al. (2022), RTMDet, arXiv:2212.07784 (one
+head for all levels with statistics of its own for each).
 
     pixels (B, C, h, w) ── Normalise ── backbone ──> c3, c4, c5     strides 8, 16, 32
                                           │
@@ -14,9 +14,9 @@ all levels with statistics of its own for each).
        class tower ── logits (B, N, K)       box tower ── sides (B, N, 4 x BINS)
                                                       └ softmax, mean ── distances l t r b ── boxes (B, N, 4)
 
-What differs from the papers: the backbone has plain 3x3 convolutions throughout, the cheapest there are on a CPU
-for what they multiply; by name any timm network takes its place, with its ImageNet weights. Every point has one
-score a class and no objectness. Objects below one cell keep their candidates, see `parts.task_aligned`.
+What differs from the papers: the backbone has plain 3x3 convolutions throughout, the cheapest there are on a
+CPU for what they multiply; by name any timm network takes its place, with its ImageNet weights. Every point has
+one score a class and no objectness. Objects below one cell keep their candidates, see `parts.task_aligned`.
 
 Reference numbers: docs/models/yolo.md.
 """
@@ -159,7 +159,8 @@ class Head(nn.Module):
             grid = grid_points((x.shape[2], x.shape[3]), stride).to(x.device)  # (h*w, 2)
             points.append(grid)
             strides.append(torch.full((len(grid),), float(stride), device=x.device))
-        every = torch.cat(sides, dim=1).unflatten(2, (4, BINS))
+        every = torch.cat(sides, dim=1)
+        every = every.reshape(*every.shape[:2], 4, BINS)
         return YoloRaw(torch.cat(logits, dim=1), every, torch.cat(points), torch.cat(strides))
 
 
@@ -237,7 +238,7 @@ class Yolo(nn.Module):
         }
 
     def _side_loss(self, raw: YoloRaw, picture: Tensor, point: Tensor, truth: Tensor) -> Tensor:
-        """Return (P,): cross-entropy of the two bins around each true distance (GFL, eq. 6), mean of 4 sides."""
+        """Return (P,): cross-entropy of the two bins around each true distance (GFL, eq. 6)."""
         cells = to_distances(raw.points[point], truth) / raw.strides[point, None]  # (P, 4)
         cells = cells.clamp(0, BINS - 1 - 0.01)
         lower = cells.floor()
@@ -271,7 +272,8 @@ def yolo(
         backbone: name of a timm network that gives maps at strides 8, 16 and 32; None for our own.
         channels: of the pictures.
         size: (height, width) of the input, multiples of 32.
-        mean, std: of the pixels, in [0, 1].
+        mean: of the pixels, in [0, 1].
+        std: of the pixels.
         dropout: not used.
 
     Raises:
