@@ -170,7 +170,7 @@ def _load_whole(network: Whole, source: str | Path, entry: Named | None) -> Weig
         missing=tuple(missing),
         unexpected=tuple(unexpected),
         mismatched=tuple(mismatched),
-        head_loaded=all(k in fits for k in ours if k.startswith(network.class_layers)),
+        head_loaded=not any(k.startswith(network.class_layers) for k in missing + mismatched),
         notes=_take_normalisation(network.normalise, metadata),
     )
 
