@@ -36,8 +36,8 @@ TINY: dict[str, dict[str, Any]] = {
 
 
 def is_heavy(name: str) -> bool:
-    """Say whether the network is one of torchvision's, which have no smaller backbone."""
-    return "torchvision" in MODELS[name].build
+    """Say whether the network is one of torchvision's or a larger `yolo`, which have no smaller backbone."""
+    return "torchvision" in MODELS[name].build or name in ("yolo_s", "yolo_m")
 
 
 entries = pytest.mark.parametrize(
@@ -225,8 +225,9 @@ class TestEveryEntry:
         boxes, scores = session.run(None, {key: value.numpy() for key, value in feeds.items()})
         with torch.no_grad():
             expected = network.deploy(network(other.images, **other.inputs))
-        np.testing.assert_allclose(scores, expected["scores"].numpy(), rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(boxes, expected["boxes"].numpy(), rtol=1e-3, atol=0.05)
+        for row in range(3):
+            found = candidates(torch.from_numpy(boxes[row]), torch.from_numpy(scores[row]))
+            assert_same_candidates(found, candidates(expected["boxes"][row], expected["scores"][row]))
 
     @pytest.mark.slow
     def test_it_learns_four_pictures_by_heart(self, name: str) -> None:
@@ -245,6 +246,20 @@ class TestEveryEntry:
         with torch.no_grad():  # in training mode: so few steps do not settle the running statistics
             outputs = network.deploy(network(given.images, **given.inputs))
         assert found_first(outputs, given.targets) == [True] * 4
+
+
+def candidates(boxes: Tensor, scores: Tensor) -> Tensor:
+    """Return (N, ...) numbers of each candidate of a picture, 0.05 px weighing as much as a score of 1e-3."""
+    return torch.cat((boxes.flatten(1) / 50, scores), dim=1)
+
+
+def assert_same_candidates(found: Tensor, expected: Tensor, *, tolerance: float = 1e-3) -> None:
+    """Compare candidates in order; where scores tie within rounding, a few may have changed places."""
+    assert found.shape == expected.shape
+    moved = ((found - expected).abs() > tolerance).any(dim=1)
+    partners = (found[moved, None] - expected[None, moved]).abs().amax(dim=2)
+    assert moved.float().mean() < 0.1
+    assert int(moved.sum()) == 0 or partners.amin(dim=1).max() < tolerance
 
 
 def found_first(outputs: dict[str, Tensor], targets: Targets) -> list[bool]:

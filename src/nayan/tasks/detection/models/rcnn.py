@@ -9,12 +9,12 @@ edges. Nothing is shared between proposals that overlap: this is what makes it s
 mends.
 
     pixels (B, 3, h, w) ── Normalise ──┐
-    proposals (B, P, 4) ───────────────┴── warp ── (B * P, 3, 96, 96) ── backbone ── (B * P, D, 3, 3)
+    proposals (B, P, 4) ───────────────┴── warp ── (B * P, 3, 64, 64) ── backbone ── (B * P, D, 2, 2)
                                                 classes (B, P, C + 1) ─┬─ linear 256 ─┘
                                                 boxes (B, P, C, 4) ────┘
 
 Differs from the paper: the network is trained once, with the loss of Fast R-CNN, instead of in three
-steps with support vector machines at the end; crops have 96 px, not 227, so that a CPU can follow; the
+steps with support vector machines at the end; crops have 64 px, not 227, so that a CPU can follow; the
 warp samples four points a pixel and can be exported.
 """
 
@@ -93,7 +93,7 @@ class Rcnn(nn.Module):
         crops = roi_align(self.normalise(images), with_context(boxes), size=self.crop, stride=1)
         (features,) = self.backbone(
             crops.flatten(0, 1)
-        )  # (B, P, 3, S, S) -> (B*P, 3, S, S) -> (B*P, D, 3, 3)
+        )  # (B*P, 3, S, S) -> (B*P, D, S/32, S/32)
         by_picture = features.reshape(boxes.shape[0], boxes.shape[1], -1)
         logits, deltas = self.head(by_picture)
         return Regions(boxes, present, logits, deltas, (int(images.shape[2]), int(images.shape[3])))
@@ -126,7 +126,7 @@ def rcnn(
     classes: Sequence[str],
     *,
     backbone: str = "mobilenetv2_100",
-    crop: int = 96,
+    crop: int = 64,
     sampled: int = 32,
     channels: int = 3,
     size: Size = (320, 320),
@@ -156,7 +156,7 @@ def rcnn(
     torch.Size([2, 5, 3])
     """
     if crop < STRIDE or crop % STRIDE or min(size) < 1:
-        raise ConfigError(f"crops are multiples of {STRIDE} px, got {crop}", hint="such as crop=96")
+        raise ConfigError(f"crops are multiples of {STRIDE} px, got {crop}", hint="such as crop=64")
     body = build_pyramid(backbone, channels=channels, size=(crop, crop), strides=(STRIDE,))
     normalise = Normalise.for_channels(mean, std, channels=channels)
     return Rcnn(body, len(classes), crop=crop, sampled=sampled, normalise=normalise, dropout=dropout)
