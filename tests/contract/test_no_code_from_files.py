@@ -18,6 +18,11 @@ def name_of(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def text_only(call: ast.Call) -> bool:
+    """Return whether YAML is read as lists, mappings and texts: its BaseLoader builds nothing else."""
+    return any(word.arg == "Loader" and name_of(word.value) == "yaml.BaseLoader" for word in call.keywords)
+
+
 def offences(source: str) -> list[str]:
     """Return what a module does that could run code out of a file."""
     found = []
@@ -29,7 +34,7 @@ def offences(source: str) -> list[str]:
             found += [package] if package.partition(".")[0] in MODULES else []
             found += [name for alias in node.names if (name := f"{package}.{alias.name}") in CALLS]
         elif isinstance(node, ast.Call):
-            found += [name_of(node.func)] if name_of(node.func) in CALLS else []
+            found += [name_of(node.func)] if name_of(node.func) in CALLS and not text_only(node) else []
             for keyword in node.keywords:
                 value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
                 if keyword.arg == "allow_pickle" and value is not False:

@@ -81,7 +81,7 @@ def test_data_that_cannot_be_trained_on_exit_3(
     assert message in err
     assert "hint: " in err
     assert "Traceback" not in err
-    assert not list((tmp_path / "run").iterdir())  # the name can be used again
+    assert not list((tmp_path / "run").glob("*"))  # the name can be used again
 
 
 def test_an_unknown_model_exits_4_and_names_the_nearest(train: Train, data: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from nayan.core.config import make_config
 from nayan.core.errors import ConfigError
+from nayan.tasks import CARDS
 from nayan.training.freeze import Round
 from nayan.training.interrupt import Interrupted, StopSign
 from nayan.training.machine import choose_precision, cores, cpu_has_bf16, device_kind
@@ -86,7 +87,9 @@ def test_as_many_epochs_are_planned_as_fit_into_the_time() -> None:
 
 def plan(*, pretrained: bool, pictures: int = 100, **options: object) -> tuple[Round, ...]:
     config, _ = make_config({"data": "d", **options})
-    return plan_rounds(config, STAGES, pretrained=pretrained, pictures=pictures)
+    return plan_rounds(
+        config, STAGES, recipe=CARDS["classification"].recipe, pretrained=pretrained, pictures=pictures
+    )
 
 
 def test_from_scratch_everything_learns_at_once_and_statistics_move() -> None:

@@ -74,7 +74,6 @@ class TrainConfig(BaseModel):
     augment: Literal["auto", "none", "photo", "symbol"] = "auto"
     mixup: float = Field(default=0.0, ge=0)
     cutmix: float = Field(default=0.0, ge=0)
-    multi_scale: float = Field(default=0.0, ge=0, lt=1)  # each batch resized by up to this share either way
     balance: Literal["none", "sampler", "loss"] = "none"
     cache: Literal["auto", "ram", "disk", "off"] = "auto"
     views: int | None = Field(default=None, ge=1)  # augmented views a picture for cached features

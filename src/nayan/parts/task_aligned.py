@@ -34,8 +34,8 @@ def assign_task_aligned(
 
     The alignment of a point with an object is `score ** alpha * iou ** beta`. The `top` best-aligned points
     of each object learn it; a point that several objects claim goes to the one that it overlaps most. Objects
-    too small to hold the centre of a cell are widened to one cell of each level for this choice, so that none is
-    left without candidates (the paper has no such rule; its smallest stride is 8 and its pictures are large).
+    too small to hold the centre of a cell are widened to one cell of each level for this choice, so that none
+    is left without candidates (the paper has no such rule; its smallest stride is 8, its pictures are large).
 
     Args:
         points: (N, 2) centres x, y of the cells, in input pixels.
@@ -82,7 +82,7 @@ def _near(points: Tensor, strides: Tensor, truth: Tensor) -> Tensor:
     centre = (truth[..., :2] + truth[..., 2:]) / 2  # (B, M, 2)
     half = (truth[..., 2:] - truth[..., :2]) / 2
     reach = torch.maximum(half[:, :, None], strides[:, None] / 2)  # (B, M, N, 2)
-    near: Tensor = ((points - centre[:, :, None]).abs() < reach).all(dim=-1)
+    near: Tensor = ((points - centre[:, :, None]).abs() <= reach).all(dim=-1)
     return near
 
 

@@ -27,7 +27,6 @@ CARDS = Catalog(
                     "adamw": {"small": 5e-3, "scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
                     "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.1, "tune": 0.02},
                 },
-                ignores=("multi_scale",),
             ),
             backbone_is_model=True,
         ),

@@ -15,10 +15,8 @@ head for all levels with statistics of its own for each).
                                                       └ softmax, mean ── distances l t r b ── boxes (B, N, 4)
 
 What differs from the papers: the backbone has plain 3x3 convolutions throughout, the cheapest there are on a
-CPU for what they multiply; by name any timm network takes its place, with its ImageNet weights. Every point has
-one score a class and no objectness. Objects below one cell keep their candidates, see `parts.task_aligned`.
-
-Reference numbers: docs/models/yolo.md.
+CPU for what they multiply; by name any timm network takes its place, with its ImageNet weights. Every point
+has one score a class and no objectness. Objects below one cell keep their candidates (`parts.task_aligned`).
 """
 
 # B pictures, K classes, N points of all levels, (h, w) map size, M objects
