@@ -56,7 +56,8 @@ def make_golden(predictor: Predictor, image: Image) -> Golden:
 
 def prediction_record(prediction: Prediction) -> dict[str, Any]:
     """Return a prediction's fields with arrays as lists, for JSON."""
-    values = {field.name: getattr(prediction, field.name) for field in dataclasses.fields(prediction)}
+    named = {field.name: getattr(prediction, field.name) for field in dataclasses.fields(prediction)}
+    values = {name: value for name, value in named.items() if value is not None}
     return {
         name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()
     }
