@@ -55,7 +55,11 @@ def _built(name: str, classes: tuple[str, ...]) -> TorchvisionDetector:
             if key.endswith(("rpn.head.cls_logits.weight", "cls_score.weight")):
                 parameter.normal_(std=0.05)
             elif key.endswith("cls_logits.weight"):
-                parameter.normal_(std=0.15)
+                parameter.normal_(std=0.05)
+            elif (
+                "_head.conv" in key and parameter.ndim == 4
+            ):  # begin so small that nothing is left of a picture
+                nn.init.kaiming_normal_(parameter)
             elif key.endswith("bbox_pred.weight"):
                 parameter.normal_(std=0.005)
             elif key.endswith("bbox_reg.bias") and name.startswith("fcos"):

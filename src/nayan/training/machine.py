@@ -97,7 +97,10 @@ def set_threads(size: Size) -> None:
     """Let torch use every core of this process, or one where pictures are small.
 
     On small tensors the threads of one operation wait for each other longer than they work, and take the
-    core that decodes and augments the next pictures.
+    core that decodes and augments the next pictures. `OMP_NUM_THREADS` in the environment is a limit: where
+    other programs hold the cores, threads that wait for each other are many times slower than one alone.
     """
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(1 if max(size) <= SMALL_PICTURE else max(1, cores() // local))
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(asked) if asked.isdigit() and int(asked) else cores()
+    torch.set_num_threads(1 if max(size) <= SMALL_PICTURE else max(1, min(most, cores()) // local))
