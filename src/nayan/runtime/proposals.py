@@ -36,6 +36,9 @@ SMALLEST_SIDE = 6
 SAME_IOU = 0.8
 """Of two boxes that overlap by more, the later one is left out."""
 
+REMEMBERED = 2000
+"""Proposals that the memory keeps of a picture, whatever was asked for."""
+
 _VERSION = 1  # of what `propose` gives: a cache of another version is not read
 
 
@@ -80,17 +83,15 @@ def propose(pixels: NDArray[np.uint8], *, count: int, mode: Mode = "fast") -> ND
         )
     colours = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
     boxes = _without_repeats(_in_order(_regions(np.ascontiguousarray(colours[:, :, ::-1]), mode)), count)
-    padded = np.zeros((count, 4), np.float32)
-    padded[: len(boxes)] = boxes
-    return padded
+    return _padded(boxes, count)
 
 
 def cached(folder: Path, inner: Propose = propose) -> Propose:
     """Return `inner` with a memory on disk.
 
-    A picture is known by the SHA-256 of its pixels and of the arguments, so nothing has to be said when
-    pictures change. Files appear whole or not at all, and a damaged one is made again; several processes may
-    share the folder.
+    A picture is known by the SHA-256 of its pixels and of the mode, so nothing has to be said when pictures
+    change. What is remembered serves any count, because fewer proposals are the first of more. Files appear
+    whole or not at all, and a damaged one is made again; several processes may share the folder.
 
     Args:
         folder: of the memory; made when the first proposals are stored.
@@ -98,16 +99,17 @@ def cached(folder: Path, inner: Propose = propose) -> Propose:
     """
 
     def remembered(pixels: NDArray[np.uint8], *, count: int, mode: Mode = "fast") -> NDArray[np.float32]:
-        file = folder / f"{_key(pixels, count, mode)}.npy"
-        known = _read(file, count)
-        if known is not None:
-            return known
-        boxes = inner(pixels, count=count, mode=mode)
-        buffer = io.BytesIO()
-        np.save(buffer, boxes, allow_pickle=False)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_file(file, buffer.getvalue())
-        return boxes
+        most = max(count, REMEMBERED)
+        file = folder / f"{_key(pixels, most, mode)}.npy"
+        boxes = _read(file)
+        if boxes is None:
+            boxes = inner(pixels, count=most, mode=mode)
+            boxes = boxes[boxes.any(axis=1)]
+            buffer = io.BytesIO()
+            np.save(buffer, boxes, allow_pickle=False)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_file(file, buffer.getvalue())
+        return _padded(boxes, count)
 
     return remembered
 
@@ -186,13 +188,20 @@ def _key(pixels: NDArray[np.uint8], count: int, mode: str) -> str:
     return digest.hexdigest()
 
 
-def _read(file: Path, count: int) -> NDArray[np.float32] | None:
-    """Return what a file remembers; None where there is none or where it is damaged."""
+def _read(file: Path) -> NDArray[np.float32] | None:
+    """Return the (N, 4) boxes that a file remembers; None where there is none or where it is damaged."""
     try:
         boxes: NDArray[np.float32] = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return boxes if boxes.shape == (count, 4) and boxes.dtype == np.float32 else None
+    return boxes if boxes.ndim == 2 and boxes.shape[1] == 4 and boxes.dtype == np.float32 else None
+
+
+def _padded(boxes: NDArray[Any], count: int) -> NDArray[np.float32]:
+    """Return the first `count` boxes; zeros fill up."""
+    padded = np.zeros((count, 4), np.float32)
+    padded[: len(boxes)] = boxes[:count]
+    return padded
 
 
 def _segmentation() -> Any:

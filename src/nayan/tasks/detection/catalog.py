@@ -64,8 +64,10 @@ def _ladder(
     )
 
 
-PROPOSALS = {"proposals": {"method": "selective_search", "count": 300}}
-"""What R-CNN and Fast R-CNN take beside the pixels: the paper has 2000, of pictures with more pixels."""
+def _proposals(count: int) -> dict[str, Any]:
+    """Return what R-CNN and Fast R-CNN take beside the pixels; the papers have 2000, of larger pictures."""
+    return {"proposals": {"method": "selective_search", "count": count}}
+
 
 REGION_LADDER = (
     _ladder("localizer", "localizer:localizer", "one object a picture: is there one, where, which", side=224),
@@ -80,14 +82,14 @@ REGION_LADDER = (
         "rcnn:rcnn",
         "proposals by selective search, each warped and classified by itself",
         paper="arXiv:1311.2524",
-        inputs=PROPOSALS,
+        inputs=_proposals(300),
     ),
     _ladder(
         "fast_rcnn",
         "fast_rcnn:fast_rcnn",
         "the same proposals, cut from one map of the whole picture",
         paper="arXiv:1504.08083",
-        inputs=PROPOSALS,
+        inputs=_proposals(600),
     ),
     _ladder(
         "faster_rcnn",
