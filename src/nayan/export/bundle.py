@@ -89,7 +89,7 @@ def save_bundle(network: Any, spec: Spec, folder: Path, *, images: Sequence[Imag
         save_file({name: value.contiguous() for name, value in state.items()}, files[WEIGHTS])
         backend = choose_backend("onnx", files[ONNX])
         pixels = np.stack([spec.preprocess(image)[0] for image in images])
-        parity = check_parity(TorchBackend(network), backend, pixels)
+        parity = check_parity(TorchBackend(network), backend, pixels, inputs=spec.inputs)
         require_parity(parity, "the ONNX file")
         _write(folder, spec, backend, images[0], files, {"to": "onnx", "parity": parity})
         return ExportReport(folder, parity, files[ONNX].stat().st_size)
@@ -157,7 +157,7 @@ def _export_fp32(
         files = export_openvino(bundle.graph, temporary)
     graph = next(iter(files.values()))
     backend = choose_backend(to, graph, precision="fp32")
-    parity = check_parity(reference, backend, pixels)
+    parity = check_parity(reference, backend, pixels, inputs=bundle.spec.inputs)
     require_parity(parity, graph.name)
     size = _size(files)
     if to == "onnx" and bundle.weights:
@@ -179,7 +179,7 @@ def _export_int8(
         backend = choose_backend(to, next(iter(files.values())), precision="fp32")
         after = _score(bundle.spec, backend, samples)
         if before - after <= max_drop + 1e-9:  # a drop of exactly 1 point is allowed, whatever its last bit
-            parity = check_parity(reference, backend, calibration)
+            parity = check_parity(reference, backend, calibration, inputs=bundle.spec.inputs)
             facts = {"to": to, "int8": recipe.name, "accuracy": [before, after], "parity": parity}
             size = _size(files)
             _write(out, bundle.spec, backend, bundle.golden().image, files, facts)

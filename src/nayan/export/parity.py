@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ExportError
 from nayan.runtime.predictor import Backend
+from nayan.runtime.proposals import make_inputs
 
 LIMIT = 1e-4
 """Largest difference of a logit in fp32."""
@@ -47,7 +49,12 @@ class Parity:
 
 
 def check_parity(
-    reference: Backend, candidate: Backend, pixels: NDArray[np.uint8], *, batch: int = 8
+    reference: Backend,
+    candidate: Backend,
+    pixels: NDArray[np.uint8],
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    batch: int = 8,
 ) -> Parity:
     """Compare every output of two engines.
 
@@ -55,6 +62,7 @@ def check_parity(
         reference: whose answers are right.
         candidate: that must give the same.
         pixels: (N, h, w, C) uint8, N >= 1; with N no multiple of `batch`, two sizes of batch run.
+        inputs: of the spec: how what the network takes beside the pixels is made.
         batch: pictures at once.
 
     Raises:
@@ -64,7 +72,8 @@ def check_parity(
     agreed = 0
     for start in range(0, len(pixels), batch):
         part = pixels[start : start + batch]
-        expected, found = reference(part), candidate(part)
+        further = make_inputs(inputs or {}, list(part))
+        expected, found = reference(part, **further), candidate(part, **further)
         _check_alike(expected, found)
         for name, values in expected.items():
             difference = max(difference, float(np.abs(values - found[name]).max()))
