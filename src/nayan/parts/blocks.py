@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution, BatchNorm, SiLU: (B, C, h, w) -> (B, channels, h / stride, w / stride)."""
+    """Convolution, BatchNorm, SiLU: (B, C, h, w) -> (B, channels, h / stride, w / stride).
+
+    The SiLU is not in place: its gradient needs what came in, so autograd would copy that first.
+    """
 
     def __init__(self, inputs: int, channels: int, *, kernel: int = 3, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv2d(inputs, channels, kernel, stride, kernel // 2, bias=False),
+            nn.Conv2d(inputs, channels, kernel, stride, (kernel - stride + 1) // 2, bias=False),
             nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03),
-            nn.SiLU(inplace=True),
+            nn.SiLU(),
         )
 
 

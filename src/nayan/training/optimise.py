@@ -74,16 +74,19 @@ class Average:
     """An exponential moving average of the weights that learn (Polyak and Juditsky 1992).
 
     In its first steps it averages over fewer: the decay is at most (1 + n) / (10 + n) after n updates.
+    The running statistics of normalisation layers are averaged too: those of the present weights do not fit
+    the averaged ones.
 
     Args:
-        module: whose trainable parameters are followed.
+        module: whose trainable parameters and running statistics are followed.
         decay: in [0, 1).
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self._live = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        self._live: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        self._live |= {n: b for n, b in module.named_buffers() if n.endswith(("running_mean", "running_var"))}
         self.shadow: dict[str, Tensor] = {name: p.detach().clone() for name, p in self._live.items()}
 
     @torch.no_grad()

@@ -60,18 +60,20 @@ class Scale:
         depths: residual blocks there.
         neck: channels of every level after the backbone.
         fuse: residual blocks in each fusion of the neck.
+        tower: convolutions in each tower of the head.
     """
 
     widths: tuple[int, int, int, int]
     depths: tuple[int, int, int, int]
     neck: int
     fuse: int
+    tower: int
 
 
 SCALES = {
-    "n": Scale((32, 64, 128, 256), (1, 2, 2, 1), 64, 1),
-    "s": Scale((48, 96, 192, 384), (1, 2, 3, 2), 112, 1),
-    "m": Scale((64, 128, 256, 512), (2, 4, 4, 2), 160, 2),
+    "n": Scale((32, 64, 128, 256), (1, 2, 2, 1), 64, 1, 1),
+    "s": Scale((48, 96, 192, 384), (1, 2, 3, 2), 112, 1, 2),
+    "m": Scale((64, 128, 256, 512), (2, 4, 4, 2), 160, 2, 2),
 }
 
 
@@ -101,6 +103,9 @@ class YoloRaw:
 class PlainBackbone(nn.Module):
     """Residual stages of 3x3 convolutions at strides 4 to 32; the last three are given out.
 
+    The first convolution goes to stride 4 at once: maps at stride 2 are large, have few channels, and would
+    take a sixth of the time of a training step.
+
     Args:
         scale: widths and depths.
         channels: of the pictures.
@@ -108,14 +113,12 @@ class PlainBackbone(nn.Module):
 
     def __init__(self, scale: Scale, *, channels: int) -> None:
         super().__init__()
-        first, *_ = scale.widths
-        self.stem = ConvNormAct(channels, first // 2, stride=2)
-        inputs = first // 2
         stages = []
+        inputs, kernel, stride = channels, 6, 4
         for width, depth in zip(scale.widths, scale.depths, strict=True):
-            blocks = [ConvNormAct(inputs, width, stride=2), *(Residual(width) for _ in range(depth))]
-            stages.append(nn.Sequential(*blocks))
-            inputs = width
+            enters = ConvNormAct(inputs, width, kernel=kernel, stride=stride)
+            stages.append(nn.Sequential(enters, *(Residual(width) for _ in range(depth))))
+            inputs, kernel, stride = width, 3, 2
         stages[-1].append(PyramidPool(inputs))
         self.stages = nn.ModuleList(stages)
         self.channels = tuple(scale.widths[1:])
@@ -124,7 +127,6 @@ class PlainBackbone(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return maps at strides 8, 16 and 32 of (B, C, h, w) normalised pixels."""
         maps = []
-        x = self.stem(x)
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
@@ -134,10 +136,10 @@ class PlainBackbone(nn.Module):
 class Head(nn.Module):
     """Two towers, one for the class and one for the box, shared by all levels but for their statistics."""
 
-    def __init__(self, channels: int, classes: int, *, levels: int) -> None:
+    def __init__(self, channels: int, classes: int, *, levels: int, depth: int) -> None:
         super().__init__()
-        self.class_tower = nn.ModuleList([_Shared(channels, levels) for _ in range(2)])
-        self.box_tower = nn.ModuleList([_Shared(channels, levels) for _ in range(2)])
+        self.class_tower = nn.ModuleList([_Shared(channels, levels) for _ in range(depth)])
+        self.box_tower = nn.ModuleList([_Shared(channels, levels) for _ in range(depth)])
         self.logits = nn.Conv2d(channels, classes, 1)
         self.sides = nn.Conv2d(channels, 4 * BINS, 1)
         nn.init.normal_(self.logits.weight, std=0.01)
@@ -171,7 +173,7 @@ class _Shared(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03) for _ in range(levels))
 
     def forward(self, x: Tensor, level: int) -> Tensor:
-        return F.silu(self.norms[level](self.conv(x)), inplace=True)
+        return F.silu(self.norms[level](self.conv(x)))
 
 
 class Yolo(nn.Module):
@@ -190,7 +192,7 @@ class Yolo(nn.Module):
         self.backbone = backbone
         widths: Sequence[int] = backbone.channels  # type: ignore[assignment]
         self.neck = PathAggregation(widths, scale.neck, depth=scale.fuse)
-        self.head = Head(scale.neck, classes, levels=len(STRIDES))
+        self.head = Head(scale.neck, classes, levels=len(STRIDES), depth=scale.tower)
 
     def forward(self, images: Tensor, targets: Targets | None = None) -> YoloRaw:  # noqa: ARG002
         """Return what is said about every point of (B, C, h, w) pixels; `targets` are not needed."""
