@@ -673,10 +673,9 @@ def _entries(card: TaskCard, all_names: bool) -> list[Entry]:
 
 def _predictor(bundle: Bundle, backend: str) -> Predictor:
     from nayan.runtime.backends.choose import choose_backend
-    from nayan.runtime.predictor import Predictor
+    from nayan.tasks.predicting import make_predictor
 
-    decode = resolve(CARDS[bundle.spec.task].decode)
-    return Predictor(bundle.spec, choose_backend(backend, bundle.graph), decode)
+    return make_predictor(bundle.spec, choose_backend(backend, bundle.graph))
 
 
 def _to_compare(data: Path, format: str | None) -> Dataset:

@@ -8,15 +8,13 @@ import time
 import numpy as np
 
 from nayan.core.errors import DataError
-from nayan.core.registry import resolve
 from nayan.core.types import Dataset, Image, Size
 from nayan.export.bundle import save_bundle
 from nayan.report.evaluation import write_evaluation
 from nayan.report.html import write_report
 from nayan.runtime.backends.onnx import OnnxBackend
 from nayan.runtime.bundle import open_bundle, update_spec
-from nayan.runtime.predictor import Predictor
-from nayan.tasks import CARDS
+from nayan.tasks.predicting import make_predictor
 from nayan.training.run import Run, Trained
 
 PROOF_PICTURES = 16  # on which the export must answer as the network does
@@ -51,12 +49,11 @@ def deliver(trained: Trained) -> Run:
 
 def _write(trained: Trained) -> None:
     folder, splits, log = trained.folder, trained.setup.splits, trained.log
-    card = CARDS[trained.spec.task]
     with trained.timed("export"):
         images = _readable(splits.val, trained.spec.preprocess.at_least())
         save_bundle(trained.setup.network, trained.spec, folder / "model", images=images)
     bundle = open_bundle(folder / "model")
-    predictor = Predictor(bundle.spec, OnnxBackend(bundle.graph), resolve(card.decode))
+    predictor = make_predictor(bundle.spec, OnnxBackend(bundle.graph))
     scores: dict[str, dict[str, float]] = {}
     with trained.timed("evaluation"):
         for data in (splits.val, splits.test):

@@ -39,6 +39,25 @@ def model(kind: int, shape: list[int | str], *, metadata: dict[str, str] | None 
     return bytes(made.SerializeToString())
 
 
+def model_with_proposals() -> bytes:
+    """Return a graph that takes proposals beside the pixels, and gives them back twice as large."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+            helper.make_node("Flatten", ["floats"], ["logits"]),
+            helper.make_node("Add", ["proposals", "proposals"], ["boxes"]),
+        ],
+        "g",
+        [
+            helper.make_tensor_value_info("images", TensorProto.UINT8, ["B", 8, 8, 3]),
+            helper.make_tensor_value_info("proposals", TensorProto.FLOAT, ["B", 5, 4]),
+        ],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("logits", "boxes")],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(made.SerializeToString())
+
+
 def expected(pixels: np.ndarray) -> np.ndarray:
     return pixels.mean(axis=(1, 2)) / 50
 
@@ -112,6 +131,23 @@ def test_a_failure_while_running_is_a_bundle_error() -> None:
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     with pytest.raises(BundleError, match="ONNX Runtime cannot run it"):
         OnnxBackend(bytes(made.SerializeToString()))(PIXELS)
+
+
+@pytest.mark.parametrize("kind", [OnnxBackend, pytest.param(OpenVinoBackend, marks=NEEDS_OPENVINO)])
+def test_what_a_graph_takes_beside_the_pixels_is_given_by_name(
+    kind: type[OnnxBackend] | type[OpenVinoBackend], tmp_path: Path
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(model_with_proposals())
+    backend = kind(tmp_path / "model.onnx")
+    assert backend.input_shape == (8, 8, 3)
+    for count in (1, 3):
+        proposals = np.arange(count * 20, dtype=np.float32).reshape(count, 5, 4)
+        outputs = backend(PIXELS[:count], proposals=proposals)
+        assert outputs["logits"].shape == (count, 192)
+        np.testing.assert_array_equal(outputs["boxes"], 2 * proposals)
+    for inputs in ({}, {"boxes": proposals}, {"proposals": proposals, "masks": proposals}):
+        with pytest.raises(BundleError, match=r"takes \['proposals'\] beside the pixels, got"):
+            backend(PIXELS, **inputs)
 
 
 def test_an_eight_bit_graph_asks_for_more_tolerance() -> None:

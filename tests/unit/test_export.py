@@ -28,7 +28,7 @@ from nayan.export import onnx as onnx_export  # noqa: E402
 from nayan.export import openvino as openvino_export  # noqa: E402
 from nayan.export.onnx import export_onnx  # noqa: E402
 from nayan.export.onnx_metadata import PRECISION_KEY, SPEC_KEY  # noqa: E402
-from nayan.export.parity import Parity, check_parity, require_parity  # noqa: E402
+from nayan.export.parity import Placed, ValueParity, check_parity, require_parity  # noqa: E402
 from nayan.export.quantise import RECIPES, quantise_int8  # noqa: E402
 from nayan.export.torch_backend import TorchBackend  # noqa: E402
 from nayan.parts.trace import OPSET  # noqa: E402
@@ -204,7 +204,7 @@ def test_a_saved_bundle_opens_and_passes_its_self_test(
     report = save_bundle(network, SPEC, tmp_path / "model", images=images)
     assert report.parity.pictures == 9
     assert report.parity.holds
-    assert report.parity.agree == 1
+    assert str(report.parity).endswith(", 100 % have the same best class")
     bundle = open_bundle(tmp_path / "model")
     assert bundle.weights is not None
     assert bundle.spec.provenance["export"]["parity"]["pictures"] == 9
@@ -232,30 +232,34 @@ def constant(**outputs: Any) -> Any:
     }
 
 
+def black(count: int) -> list[Placed]:
+    return [SPEC.preprocess(np.zeros((4, 4, 3), np.uint8)) for _ in range(count)]
+
+
 def test_parity_counts_differences_and_agreement() -> None:
-    batch = np.zeros((11, 2, 2, 3), np.uint8)
-    parity = check_parity(constant(logits=[1, 2]), constant(logits=[1, 0.5]), batch)
-    assert parity == Parity(11, 1.5, 2.0, 0.0)
+    parity = check_parity(constant(logits=[1, 2]), constant(logits=[1, 0.5]), black(11), spec=SPEC)
+    assert parity == ValueParity(11, 1.5, 2.0, 0.0)
     assert not parity.holds
+    assert str(parity) == "outputs differ by at most 1.5e+00, 0 % have the same best class"
     with pytest.raises(ExportError, match=r"1\.50e\+00 on 11 pictures \(allowed 1e-04\); 0\.0% are answered"):
         require_parity(parity, "the file")
 
 
 def test_large_logits_may_differ_by_their_last_digits() -> None:
-    assert Parity(1, 9e-5, 1.0, 1.0).holds
-    assert not Parity(1, 1.1e-4, 1.0, 1.0).holds
-    assert Parity(1, 5e-4, 60.0, 1.0).holds
-    assert not Parity(1, 7e-4, 60.0, 1.0).holds
+    assert ValueParity(1, 9e-5, 1.0, 1.0).holds
+    assert not ValueParity(1, 1.1e-4, 1.0, 1.0).holds
+    assert ValueParity(1, 5e-4, 60.0, 1.0).holds
+    assert not ValueParity(1, 7e-4, 60.0, 1.0).holds
 
 
 def test_parity_refuses_what_cannot_be_compared() -> None:
-    batch = np.zeros((1, 2, 2, 3), np.uint8)
+    sound = constant(logits=[1, 2])
     with pytest.raises(ExportError, match="the export gives"):
-        check_parity(constant(logits=[1, 2]), constant(boxes=[1, 2]), batch)
+        check_parity(sound, constant(boxes=[1, 2]), black(1), spec=SPEC)
     with pytest.raises(ExportError, match="the export gives logits that are not finite"):
-        check_parity(constant(logits=[1, 2]), constant(logits=[1, np.nan]), batch)
+        check_parity(sound, constant(logits=[1, np.nan]), black(1), spec=SPEC)
     with pytest.raises(ExportError, match="the trained network gives logits that are not finite"):
-        check_parity(constant(logits=[np.inf, 2]), constant(logits=[1, 2]), batch)
+        check_parity(constant(logits=[np.inf, 2]), sound, black(1), spec=SPEC)
 
 
 def test_a_bundle_is_exported_again_from_its_weights(lenet_bundle: Path, images: list[Image]) -> None:
@@ -289,9 +293,9 @@ def test_eight_bits_keep_the_accuracy_and_shrink_the_graph(
     report: ExportReport = export_bundle(
         lenet_bundle, to="onnx", int8=True, data=samples(images), out=tmp_path / "int8", max_drop=0.4
     )
-    assert report.accuracy_before == 1.0  # no labels: agreement with itself
-    assert report.accuracy_after is not None
-    assert report.accuracy_after >= 0.6
+    assert (report.score, report.score_before) == ("accuracy", 1.0)  # no labels: agreement with itself
+    assert report.score_after is not None
+    assert report.score_after >= 0.6
     assert report.recipe == "all layers"
     assert report.size_bytes < 0.5 * open_bundle(lenet_bundle).files["model.onnx"].bytes
     bundle = open_bundle(report.path)

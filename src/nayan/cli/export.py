@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -18,13 +18,16 @@ def export(
     *,
     to: Annotated[Literal["onnx", "openvino"], Parameter(help="runtime that the model is for")],
     int8: Annotated[
-        bool, Parameter(help="in 8-bit integers; refused if accuracy falls by more than a point", negative="")
+        bool,
+        Parameter(
+            help="in 8-bit integers; refused if accuracy or map falls by more than a point", negative=""
+        ),
     ] = False,
     data: Annotated[
         Path | None, Parameter(help="pictures to compare on; by default those the model was trained with")
     ] = None,
     format: Format = None,
-    max_drop: Annotated[float, Parameter(help="by how much the accuracy may fall in 8 bits")] = 0.01,
+    max_drop: Annotated[float, Parameter(help="by how much accuracy or map may fall in 8 bits")] = 0.01,
     out: Annotated[
         Path | None, Parameter(help="the new bundle; by default beside the old one", metavar="DIR")
     ] = None,
@@ -38,15 +41,13 @@ def export(
 
     report = api.export(model, to=to, int8=int8, data=data, format=format, out=out, max_drop=max_drop)
     lines = [f"{report.path}: {report.size_bytes / 1e6:.1f} MB"]
-    if report.accuracy_before is not None and report.accuracy_after is not None:
-        lines.append(f"accuracy: {report.accuracy_before:.4f} before, {report.accuracy_after:.4f} in 8 bits")
-    lines += [_parity_text(report.parity), f"next: nayan predict {report.path} PICTURE..."]
-    return common.output({**asdict(report), "bundle": report.path}, "\n".join(lines))
-
-
-def _parity_text(parity: Any) -> str:
-    """Return how far the export lies from the trained network, as a sentence."""
-    return (
-        f"parity on {parity.pictures} pictures: outputs differ by at most "
-        f"{parity.max_abs_logit_difference:.1e}, {100 * parity.agree:.0f} % have the same best class"
-    )
+    document = {**asdict(report), "bundle": report.path}
+    if report.score_before is not None and report.score_after is not None:
+        lines.append(f"{report.score}: {report.score_before:.4f} before, {report.score_after:.4f} in 8 bits")
+        document |= {
+            f"{report.score}_before": report.score_before,
+            f"{report.score}_after": report.score_after,
+        }
+    parity = f"parity on {report.parity.pictures} pictures: {report.parity}"
+    lines += [parity, f"next: nayan predict {report.path} PICTURE..."]
+    return common.output(document, "\n".join(lines))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +16,19 @@ from nayan.core.errors import ConfigError, DataError, ExportError, NayanError
 from nayan.core.registry import resolve
 from nayan.core.types import Boxes, ClassScores, Image, Label, Prediction, Sample
 from nayan.export.openvino import export_openvino, export_openvino_int8
-from nayan.export.parity import Parity, check_parity, require_parity
-from nayan.export.quantise import RECIPES, Recipe, quantise_int8
+from nayan.export.parity import Placed, check_parity, require_parity
+from nayan.export.quantise import PLACE_RECIPES, RECIPES, Recipe, quantise_int8
 from nayan.runtime.backends.choose import choose_backend
 from nayan.runtime.bundle import Bundle, open_bundle, write_files
 from nayan.runtime.golden import make_golden
 from nayan.runtime.manifest import ONNX, WEIGHTS
-from nayan.runtime.predictor import Backend, Predictor, evaluate, predict_samples
+from nayan.runtime.parity import Parity
+from nayan.runtime.predictor import Backend, evaluate, predict_samples
+from nayan.runtime.preprocess import Placement
+from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
 from nayan.tasks import CARDS
+from nayan.tasks.predicting import make_predictor
 
 Engine = Literal["onnx", "openvino"]
 
@@ -47,16 +51,18 @@ class ExportReport:
         path: the new bundle.
         parity: against the trained network; for int8 it informs, in fp32 it had to hold.
         size_bytes: of the graph, all its files.
-        accuracy_before: of the bundle that was exported, on the given data; None in fp32.
-        accuracy_after: of the new one.
+        score: name of what must not fall in 8 bits, such as "accuracy" or "map"; empty in fp32.
+        score_before: of the bundle that was exported, on the given data; None in fp32.
+        score_after: of the new one.
         recipe: what was quantised; empty in fp32.
     """
 
     path: Path
     parity: Parity
     size_bytes: int
-    accuracy_before: float | None = None
-    accuracy_after: float | None = None
+    score: str = ""
+    score_before: float | None = None
+    score_after: float | None = None
     recipe: str = ""
 
 
@@ -68,7 +74,7 @@ def save_bundle(network: Any, spec: Spec, folder: Path, *, images: Sequence[Imag
         spec: what it is.
         folder: the bundle; an older one is replaced.
         images: real pictures, (H, W, 3) uint8, at least one: the first becomes the golden example, and on
-            all of them ONNX Runtime must agree with torch.
+            all of them ONNX Runtime must agree with torch, as the task compares answers.
 
     Raises:
         ExportError: if it cannot be written as ONNX, or answers otherwise; nothing is written then.
@@ -88,8 +94,8 @@ def save_bundle(network: Any, spec: Spec, folder: Path, *, images: Sequence[Imag
         state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
         save_file({name: value.contiguous() for name, value in state.items()}, files[WEIGHTS])
         backend = choose_backend("onnx", files[ONNX])
-        pixels = np.stack([spec.preprocess(image)[0] for image in images])
-        parity = check_parity(TorchBackend(network), backend, pixels, inputs=spec.inputs)
+        pictures = [spec.preprocess(image) for image in images]
+        parity = check_parity(TorchBackend(network), backend, pictures, spec=spec)
         require_parity(parity, "the ONNX file")
         _write(folder, spec, backend, images[0], files, {"to": "onnx", "parity": parity})
         return ExportReport(folder, parity, files[ONNX].stat().st_size)
@@ -111,15 +117,16 @@ def export_bundle(
         to: "onnx" or "openvino". To ONNX in fp32 is a fresh export by torch from the bundle's weights.
         int8: quantise. The result carries no float weights, it is only for running.
         data: pictures to compare on; without them variants of the golden one. For int8 they are needed:
-            up to 64, evenly spaced, measure the ranges, and the accuracy is that on all of them. Where
-            labels are missing, accuracy means agreement with the bundle before.
+            up to 64, evenly spaced, measure the ranges, and the task's score (accuracy, map) is that on all
+            of them. Where labels are missing, it means agreement with the bundle before.
         out: the new bundle; by default `model_<engine>` or `model_<engine>_int8` beside the old one.
-        max_drop: by how much the accuracy may fall in int8, as a fraction.
+        max_drop: by how much the score may fall in int8, as a fraction.
 
     Raises:
         BundleError: if the bundle is damaged, or lacks what the export needs.
         ConfigError: if int8 has no pictures, or `out` is the bundle itself.
-        ExportError: with the numbers, if the answers differ too much; nothing is written then.
+        ExportError: with the numbers, if the answers differ too much, or if the engine cannot have the
+            network, or not in 8 bits; nothing is written then.
         MissingExtra: without the packages of the engine.
     """
     bundle = open_bundle(bundle_path)
@@ -141,7 +148,7 @@ def export_bundle(
 def _export_fp32(
     bundle: Bundle, to: Engine, data: Sequence[Sample] | None, out: Path, temporary: Path
 ) -> ExportReport:
-    pixels = _pixels(bundle.spec, data, MAX_PARITY) if data else _golden_pixels(bundle)
+    pictures = _placed(bundle.spec, data, MAX_PARITY) if data else _golden_variants(bundle)
     reference: Backend
     if to == "onnx":
         from nayan.export.onnx import export_onnx
@@ -149,6 +156,7 @@ def _export_fp32(
         from nayan.tasks.restore import restore_bundle
 
         network = restore_bundle(bundle).network
+        assert network is not None  # a bundle has one
         reference = TorchBackend(network)
         files = {ONNX: temporary / ONNX}
         export_onnx(network, bundle.spec, files[ONNX])
@@ -157,7 +165,7 @@ def _export_fp32(
         files = export_openvino(bundle.graph, temporary)
     graph = next(iter(files.values()))
     backend = choose_backend(to, graph, precision="fp32")
-    parity = check_parity(reference, backend, pixels, inputs=bundle.spec.inputs)
+    parity = check_parity(reference, backend, pictures, spec=bundle.spec)
     require_parity(parity, graph.name)
     size = _size(files)
     if to == "onnx" and bundle.weights:
@@ -169,54 +177,63 @@ def _export_fp32(
 def _export_int8(
     bundle: Bundle, to: Engine, data: Sequence[Sample], out: Path, temporary: Path, *, max_drop: float
 ) -> ExportReport:
-    calibration = _pixels(bundle.spec, data, MAX_CALIBRATION)
+    spec, score = bundle.spec, _score_name(bundle.spec)
+    pictures = _placed(spec, data, MAX_CALIBRATION)
+    calibration = np.stack([pixels for pixels, _ in pictures])
+    inputs = make_inputs(spec.inputs, list(calibration))
     reference = choose_backend("onnx", bundle.graph)
-    samples = _labelled(bundle.spec, reference, data)
-    before = _score(bundle.spec, reference, samples)
+    samples = _labelled(spec, reference, data)
+    before = _score(spec, reference, samples)
     drops: list[str] = []
-    for recipe in RECIPES:
-        files = _quantise(bundle.graph, to, calibration, temporary, recipe)
+    for recipe in PLACE_RECIPES if CARDS[spec.task].places else RECIPES:
+        files = _quantise(bundle.graph, to, calibration, temporary, inputs=inputs, recipe=recipe)
         backend = choose_backend(to, next(iter(files.values())), precision="fp32")
-        after = _score(bundle.spec, backend, samples)
+        after = _score(spec, backend, samples)
         if before - after <= max_drop + 1e-9:  # a drop of exactly 1 point is allowed, whatever its last bit
-            parity = check_parity(reference, backend, calibration, inputs=bundle.spec.inputs)
-            facts = {"to": to, "int8": recipe.name, "accuracy": [before, after], "parity": parity}
+            parity = check_parity(reference, backend, pictures, spec=spec)
+            facts = {"to": to, "int8": recipe.name, score: [before, after], "parity": parity}
             size = _size(files)
-            _write(out, bundle.spec, backend, bundle.golden().image, files, facts)
-            return ExportReport(out, parity, size, before, after, recipe.name)
+            _write(out, spec, backend, bundle.golden().image, files, facts)
+            return ExportReport(out, parity, size, score, before, after, recipe.name)
         drops.append(f"{before:.4f} to {after:.4f} with {recipe.name} in 8 bits")
     raise ExportError(
-        f"the {_score_name(bundle.spec)} on {len(samples)} pictures falls from {', and from '.join(drops)}; "
+        f"the {score} on {len(samples)} pictures falls from {', and from '.join(drops)}; "
         f"allowed is a drop of {max_drop:.4f}",
         hint="nothing was written; allow more with --max-drop, give more typical --data, or stay in fp32",
     )
 
 
 def _quantise(
-    graph: Path, to: Engine, calibration: NDArray[np.uint8], temporary: Path, recipe: Recipe
+    graph: Path,
+    to: Engine,
+    calibration: NDArray[np.uint8],
+    temporary: Path,
+    *,
+    inputs: Mapping[str, NDArray[Any]],
+    recipe: Recipe,
 ) -> dict[str, Path]:
     folder = Path(tempfile.mkdtemp(dir=temporary))
     if to == "openvino":
-        return export_openvino_int8(graph, calibration, folder, recipe=recipe)
-    quantise_int8(graph, calibration, folder / ONNX, recipe=recipe)
+        return export_openvino_int8(graph, calibration, folder, inputs=inputs, recipe=recipe)
+    quantise_int8(graph, calibration, folder / ONNX, inputs=inputs, recipe=recipe)
     return {ONNX: folder / ONNX}
 
 
 def _write(
     out: Path, spec: Spec, backend: Backend, image: Image, files: Mapping[str, Path], facts: Mapping[str, Any]
 ) -> None:
-    facts = {name: asdict(value) if isinstance(value, Parity) else value for name, value in facts.items()}
+    # The type is asked for because `is_dataclass` means classes too.
+    facts = {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in facts.items()
+    }
     spec = spec.with_(provenance={**spec.provenance, "export": facts})
-    write_files(out, spec=spec, golden=make_golden(_predictor(spec, backend), image), files=files)
-
-
-def _predictor(spec: Spec, backend: Backend) -> Predictor:
-    return Predictor(spec, backend, resolve(CARDS[spec.task].decode))
+    write_files(out, spec=spec, golden=make_golden(make_predictor(spec, backend), image), files=files)
 
 
 def _score(spec: Spec, backend: Backend, samples: Sequence[Sample]) -> float:
     metric = resolve(CARDS[spec.task].metric)(spec.classes)
-    return float(evaluate(_predictor(spec, backend), samples, metric).scores[_score_name(spec)])
+    return float(evaluate(make_predictor(spec, backend), samples, metric).scores[_score_name(spec)])
 
 
 def _labelled(spec: Spec, reference: Backend, data: Sequence[Sample]) -> Sequence[Sample]:
@@ -224,7 +241,7 @@ def _labelled(spec: Spec, reference: Backend, data: Sequence[Sample]) -> Sequenc
     known = all(sample.target is not None for sample in data)
     return [
         sample if known else replace(sample, target=_as_truth(outcome))
-        for sample, _, outcome in predict_samples(_predictor(spec, reference), data)
+        for sample, _, outcome in predict_samples(make_predictor(spec, reference), data)
         if not isinstance(outcome, NayanError)
     ]
 
@@ -237,21 +254,37 @@ def _as_truth(prediction: Prediction) -> Label | Boxes:
     return replace(prediction.select(sure), scores=None)
 
 
-def _pixels(spec: Spec, data: Sequence[Sample], count: int) -> NDArray[np.uint8]:
-    """Return the preprocessed pixels of at most `count` samples, evenly spaced, unreadable ones left out."""
+def _placed(spec: Spec, data: Sequence[Sample], count: int) -> list[Placed]:
+    """Return at most `count` samples as the network sees them, evenly spaced, unreadable ones left out.
+
+    Of a picture that is looked at in tiles, one is taken, of each picture another one.
+    """
     chosen = [data[i] for i in np.unique(np.linspace(0, len(data) - 1, min(count, len(data))).astype(int))]
-    pixels = []
-    for sample in chosen:
+    placed = []
+    for number, sample in enumerate(chosen):
         with contextlib.suppress(DataError):  # `nayan doctor` is the place to hear of broken pictures
-            pixels.append(spec.preprocess(sample.load(spec.preprocess.at_least()))[0])
-    if not pixels:
+            placed.append(spec.preprocess(_seen(spec, sample, number)))
+    if not placed:
         raise DataError(f"not one of {len(chosen)} pictures could be read", hint="run `nayan doctor DATA`")
-    return np.stack(pixels)
+    return placed
 
 
-def _golden_pixels(bundle: Bundle) -> NDArray[np.uint8]:
+def _seen(spec: Spec, sample: Sample, number: int) -> Image:
+    """Return a picture, or its tile of that number where it is looked at in tiles."""
+    if spec.tiling is None:
+        return sample.load(spec.preprocess.at_least())
+    image = sample.load()
+    tiles = spec.tiling.views((image.shape[0], image.shape[1]))
+    left, top, right, bottom = tiles[number % len(tiles)]
+    return np.ascontiguousarray(image[top:bottom, left:right])
+
+
+def _golden_variants(bundle: Bundle) -> list[Placed]:
+    """Return the pixels of the golden picture, and what mirrors and shifts make of them."""
     pixels = bundle.golden().pixels
-    return np.stack([pixels, pixels[:, ::-1], pixels[::-1], 255 - pixels, np.roll(pixels, 3, axis=0)])
+    variants = [pixels, pixels[:, ::-1], pixels[::-1], 255 - pixels, np.roll(pixels, 3, axis=0)]
+    whole = Placement(bundle.spec.preprocess.size, (1.0, 1.0), (0.0, 0.0))
+    return [(np.ascontiguousarray(variant), whole) for variant in variants]
 
 
 def _size(files: Mapping[str, Path]) -> int:

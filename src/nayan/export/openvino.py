@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,12 @@ def export_openvino(onnx_path: Path, folder: Path) -> dict[str, Path]:
 
 
 def export_openvino_int8(
-    onnx_path: Path, calibration_pixels: NDArray[np.uint8], folder: Path, *, recipe: Recipe = RECIPES[0]
+    onnx_path: Path,
+    calibration_pixels: NDArray[np.uint8],
+    folder: Path,
+    *,
+    inputs: Mapping[str, NDArray[Any]] | None = None,
+    recipe: Recipe = RECIPES[0],
 ) -> dict[str, Path]:
     """Write an ONNX file in 8 bits for OpenVINO: by NNCF, or by ONNX Runtime where that is missing.
 
@@ -37,6 +43,7 @@ def export_openvino_int8(
         onnx_path: in float32.
         calibration_pixels: (N, h, w, C) uint8 of typical pictures.
         folder: that exists.
+        inputs: what the network takes beside the pixels, by name, each with N rows.
         recipe: which layers stay in float.
 
     Returns:
@@ -44,13 +51,14 @@ def export_openvino_int8(
 
     Raises:
         MissingExtra: without openvino.
-        ExportError: if OpenVINO cannot read the file.
+        ExportError: if OpenVINO cannot read the file, or it cannot be quantised.
     """
     if importlib.util.find_spec("nncf") is not None:
-        return _save(quantise_openvino(_read(onnx_path), calibration_pixels, recipe=recipe), folder)
+        network = quantise_openvino(_read(onnx_path), calibration_pixels, inputs=inputs, recipe=recipe)
+        return _save(network, folder)
     with tempfile.TemporaryDirectory() as temporary:
         quantised = Path(temporary) / "int8.onnx"
-        quantise_int8(onnx_path, calibration_pixels, quantised, recipe=recipe)
+        quantise_int8(onnx_path, calibration_pixels, quantised, inputs=inputs, recipe=recipe)
         return _save(_read(quantised), folder)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,90 +10,136 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import ExportError
+from nayan.core.registry import resolve
+from nayan.runtime.parity import Answers, Compare, Parity
 from nayan.runtime.predictor import Backend
+from nayan.runtime.preprocess import Placement
 from nayan.runtime.proposals import make_inputs
+from nayan.runtime.spec import Spec
+from nayan.tasks import CARDS
 
 LIMIT = 1e-4
-"""Largest difference of a logit in fp32."""
+"""Largest difference of a value in fp32."""
 
-_RELATIVE_LIMIT = 1e-5
-# float32 carries seven digits, of which a deep network's sums lose one or two: for logits above 10, LIMIT
-# would ask for more than there is.
+_RELATIVE = 0.1
+# float32 carries seven digits, of which a deep network's sums lose one or two: for values above 10, LIMIT
+# would ask for more than there is, so it is 1e-5 of the largest.
+
+Placed = tuple[NDArray[np.uint8], Placement]
+"""(h, w, channels) pixels of a network's input, and how the picture lies in it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
-    """How far two engines lie apart.
+class ValueParity:
+    """How far two engines lie apart, value by value: for tasks whose outputs are one vector a picture.
 
     Attributes:
         pictures: that were compared.
         max_abs_logit_difference: the largest difference of any output.
         largest: the largest absolute value of any output of the reference.
         agree: share of the pictures with the same best class, in [0, 1].
+        tolerance: the largest difference of outputs up to 10.
     """
 
     pictures: int
     max_abs_logit_difference: float
     largest: float
     agree: float
+    tolerance: float = LIMIT
 
     @property
     def limit(self) -> float:
         """The largest difference that rounding explains: 1e-4, or 1e-5 of the largest output."""
-        return max(LIMIT, _RELATIVE_LIMIT * self.largest)
+        return self.tolerance * max(1.0, _RELATIVE * self.largest)
 
     @property
     def holds(self) -> bool:
         """Whether both give the same answers, as far as float32 can tell."""
         return self.max_abs_logit_difference <= self.limit
 
+    @property
+    def fault(self) -> str:
+        """What is wrong, to stand after the name of the file."""
+        return (
+            f"differs from the trained network by {self.max_abs_logit_difference:.2e} on "
+            f"{self.pictures} pictures (allowed {self.limit:.0e}); {self.agree:.1%} are answered alike"
+        )
+
+    def __str__(self) -> str:
+        """Return the largest difference, and how many answers are the same."""
+        return (
+            f"outputs differ by at most {self.max_abs_logit_difference:.1e}, "
+            f"{100 * self.agree:.0f} % have the same best class"
+        )
+
+
+def compare_values(
+    answers: Iterable[Answers],
+    /,
+    *,
+    decode_args: Mapping[str, Any],  # noqa: ARG001  nothing is decoded
+    tolerance: float,
+) -> ValueParity:
+    """Compare every output of two engines, value by value."""
+    pictures = agreed = 0
+    difference = largest = 0.0
+    for batch in answers:
+        for name, values in batch.expected.items():
+            difference = max(difference, float(np.abs(values - batch.found[name]).max()))
+            largest = max(largest, float(np.abs(values).max()))
+        first = next(iter(batch.expected))
+        agreed += int((batch.expected[first].argmax(axis=1) == batch.found[first].argmax(axis=1)).sum())
+        pictures += len(batch.placements)
+    return ValueParity(pictures, difference, largest, agreed / pictures, tolerance)
+
 
 def check_parity(
-    reference: Backend,
-    candidate: Backend,
-    pixels: NDArray[np.uint8],
-    *,
-    inputs: Mapping[str, Any] | None = None,
-    batch: int = 8,
+    reference: Backend, candidate: Backend, pictures: Sequence[Placed], *, spec: Spec, batch: int = 8
 ) -> Parity:
-    """Compare every output of two engines.
+    """Compare the answers of two engines, as the task of the model compares them.
 
     Args:
         reference: whose answers are right.
         candidate: that must give the same.
-        pixels: (N, h, w, C) uint8, N >= 1; with N no multiple of `batch`, two sizes of batch run.
-        inputs: of the spec: how what the network takes beside the pixels is made.
+        pictures: at least one; with a number that is no multiple of `batch`, two sizes of batch run.
+        spec: of the model.
         batch: pictures at once.
 
     Raises:
         ExportError: if the outputs have other names or shapes, or are not finite.
     """
-    difference = largest = 0.0
-    agreed = 0
-    for start in range(0, len(pixels), batch):
-        part = pixels[start : start + batch]
-        further = make_inputs(inputs or {}, list(part))
-        expected, found = reference(part, **further), candidate(part, **further)
-        _check_alike(expected, found)
-        for name, values in expected.items():
-            difference = max(difference, float(np.abs(values - found[name]).max()))
-            largest = max(largest, float(np.abs(values).max()))
-        first = next(iter(expected))
-        agreed += int((expected[first].argmax(axis=1) == found[first].argmax(axis=1)).sum())
-    return Parity(len(pixels), difference, largest, agreed / len(pixels))
+    card = CARDS[spec.task]
+    compare: Compare = resolve(card.compare) if card.compare else compare_values
+    answers = _answers(reference, candidate, pictures, inputs=spec.inputs, batch=batch)
+    return compare(answers, decode_args=spec.decode_args, tolerance=LIMIT)
 
 
 def require_parity(parity: Parity, what: str) -> None:
     """Raise ExportError with the numbers unless the parity holds."""
     if not parity.holds:
         raise ExportError(
-            f"{what} differs from the trained network by {parity.max_abs_logit_difference:.2e} on "
-            f"{parity.pictures} pictures (allowed {parity.limit:.0e}); {parity.agree:.1%} are answered alike",
+            f"{what} {parity.fault}",
             hint="nothing was written; report the model's name, its translation is wrong",
         )
 
 
-def _check_alike(expected: Any, found: Any) -> None:
+def _answers(
+    reference: Backend,
+    candidate: Backend,
+    pictures: Sequence[Placed],
+    *,
+    inputs: Mapping[str, Any],
+    batch: int,
+) -> Iterator[Answers]:
+    for start in range(0, len(pictures), batch):
+        part = [pixels for pixels, _ in pictures[start : start + batch]]
+        further = make_inputs(inputs, part)
+        expected, found = reference(np.stack(part), **further), candidate(np.stack(part), **further)
+        _check_alike(expected, found)
+        yield Answers(expected, found, [placement for _, placement in pictures[start : start + batch]])
+
+
+def _check_alike(expected: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> None:
     shapes = {name: values.shape for name, values in expected.items()}
     others = {name: values.shape for name, values in found.items()}
     if shapes != others:

@@ -11,20 +11,23 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nayan.core.errors import MissingExtra
+from nayan.core.errors import ExportError, MissingExtra
 from nayan.export.onnx_metadata import PRECISION_KEY, with_metadata
+from nayan.runtime.backends.onnx import onnxruntime_failures
 from nayan.runtime.fsio import write_file
 
 _BATCH = 8
+_ONNX_LAYERS = ("Conv", "Gemm", "MatMul")
 _OPENVINO_LAYERS = ("Convolution", "GroupConvolution", "MatMul")
+_NOT_COMPUTED = ("Parameter", "Constant", "Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +36,33 @@ class Recipe:
 
     Attributes:
         name: for the record.
-        skip_ends: leave the first convolution and the last dense layer in float: the first sees three
-            channels only, the last decides, and both are a small part of the work.
+        skip_ends: leave the first layer and the last of every branch in float: the first sees three
+            channels only, the last ones decide, and all are a small part of the work.
+        layers_only: leave everything in float that has no weights.
     """
 
     name: str
     skip_ends: bool
+    layers_only: bool = False
 
 
 RECIPES: tuple[Recipe, ...] = (Recipe("all layers", False), Recipe("all but the first and last layer", True))
-"""In the order in which they are tried until the accuracy holds."""
+"""In the order in which they are tried until the score holds."""
+
+PLACE_RECIPES: tuple[Recipe, ...] = (
+    Recipe("the layers, not the arithmetic", False, layers_only=True),
+    Recipe("the layers but the first and last, not the arithmetic", True, layers_only=True),
+)
+"""The same for networks that give places in pixels."""
 
 
 def quantise_int8(
-    onnx_path: Path, calibration_pixels: NDArray[np.uint8], out: Path, *, recipe: Recipe = RECIPES[0]
+    onnx_path: Path,
+    calibration_pixels: NDArray[np.uint8],
+    out: Path,
+    *,
+    inputs: Mapping[str, NDArray[Any]] | None = None,
+    recipe: Recipe = RECIPES[0],
 ) -> None:
     """Quantise an ONNX file to 8 bits, in the QDQ form that ONNX Runtime and OpenVINO both run.
 
@@ -59,10 +75,12 @@ def quantise_int8(
         onnx_path: from `export_onnx`.
         calibration_pixels: (N, h, w, C) uint8 of typical pictures; 32 to 128 are enough.
         out: the file to write; it appears whole or not at all.
+        inputs: what the network takes beside them, by name, each with N rows.
         recipe: which layers stay in float.
 
     Raises:
         MissingExtra: without the onnx package.
+        ExportError: if ONNX Runtime cannot quantise the graph.
     """
     try:
         import onnx
@@ -71,7 +89,8 @@ def quantise_int8(
     except ImportError as error:
         raise MissingExtra("onnx, which int8 needs,", "train") from error
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    failures = (*onnxruntime_failures(), TypeError, KeyError, AssertionError)
+    with tempfile.TemporaryDirectory() as folder, _quiet(), _as_export_error(onnx_path, failures):
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         # Symbolic shapes are for transformers with loops; plain inference knows a CNN's.
         quant_pre_process(str(onnx_path), str(prepared), skip_symbolic_shape=True)
@@ -79,58 +98,144 @@ def quantise_int8(
         quantization.quantize_static(
             str(prepared),
             str(quantised),
-            _Reader(graph.input[0].name, calibration_pixels),
+            _Reader({graph.input[0].name: calibration_pixels, **(inputs or {})}),
             quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=list(_ONNX_LAYERS) if recipe.layers_only else None,
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QUInt8,
             calibrate_method=quantization.CalibrationMethod.MinMax,
-            nodes_to_exclude=_ends(graph) if recipe.skip_ends else [],
+            nodes_to_exclude=_outermost(_onnx_nodes(graph)) if recipe.skip_ends else [],
+            # A product of two computed tensors is arithmetic, not a layer.
+            extra_options={"MatMulConstBOnly": True} if recipe.layers_only else {},
         )
         write_file(out, with_metadata(quantised.read_bytes(), {PRECISION_KEY: "int8"}))
 
 
 def quantise_openvino(
-    network: Any, calibration_pixels: NDArray[np.uint8], *, recipe: Recipe = RECIPES[0]
+    network: Any,
+    calibration_pixels: NDArray[np.uint8],
+    *,
+    inputs: Mapping[str, NDArray[Any]] | None = None,
+    recipe: Recipe = RECIPES[0],
 ) -> Any:
     """Return an `openvino.Model` in 8 bits, by NNCF.
 
     Args:
         network: an `openvino.Model`; it is not changed.
         calibration_pixels: (N, h, w, C) uint8 of typical pictures.
+        inputs: what the network takes beside them, by name, each with N rows.
         recipe: which layers stay in float.
 
     Raises:
         ImportError: without NNCF.
+        ExportError: if NNCF cannot quantise the network.
     """
     os.environ.setdefault("NNCF_CI", "1")  # else NNCF reports its use to its makers over the network
     import nncf
 
     nncf.set_log_level(logging.ERROR)
-    layers = [op for op in network.get_ordered_ops() if op.get_type_name() in _OPENVINO_LAYERS]
-    ends = [op.get_friendly_name() for op in (layers[0], layers[-1])] if recipe.skip_ends and layers else []
-    return nncf.quantize(
-        network,
-        nncf.Dataset([calibration_pixels[i : i + 1] for i in range(len(calibration_pixels))]),
-        subset_size=len(calibration_pixels),
-        ignored_scope=nncf.IgnoredScope(names=ends) if ends else None,
+    given = {network.inputs[0].get_any_name(): calibration_pixels, **(inputs or {})}
+    ends = _outermost(_openvino_nodes(network)) if recipe.skip_ends else []
+    kinds = {op.get_type_name() for op in network.get_ops()} if recipe.layers_only else set()
+    arithmetic = sorted(kinds - {*_OPENVINO_LAYERS, *_NOT_COMPUTED})
+    failures = (
+        nncf.InternalError,
+        nncf.ValidationError,
+        nncf.UnsupportedModelError,
+        RuntimeError,
+        ValueError,
     )
+    with _as_export_error(network.get_friendly_name(), failures):
+        return nncf.quantize(
+            network,
+            nncf.Dataset(
+                [
+                    {name: rows[i : i + 1] for name, rows in given.items()}
+                    for i in range(len(calibration_pixels))
+                ]
+            ),
+            subset_size=len(calibration_pixels),
+            # Not validated: it has no notion of some kinds, such as shapes, which it leaves alone anyway.
+            ignored_scope=nncf.IgnoredScope(names=ends, types=arithmetic, validate=False)
+            if ends or arithmetic
+            else None,
+        )
 
 
-def _ends(graph: Any) -> list[str]:
-    layers = [node.name for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
-    return [layers[0], layers[-1]] if layers else []
+class _Node(NamedTuple):
+    """A step of a graph: its name, whether it has weights, and the tensors that it takes and gives."""
+
+    name: str
+    is_layer: bool
+    takes: Sequence[str]
+    gives: Sequence[str]
+
+
+def _onnx_nodes(graph: Any) -> list[_Node]:
+    return [_Node(node.name, node.op_type in _ONNX_LAYERS, node.input, node.output) for node in graph.node]
+
+
+def _openvino_nodes(network: Any) -> list[_Node]:
+    return [
+        _Node(
+            op.get_friendly_name(),
+            op.get_type_name() in _OPENVINO_LAYERS,
+            [value.get_node().get_friendly_name() for value in op.input_values()],
+            [op.get_friendly_name()],
+        )
+        for op in network.get_ordered_ops()
+    ]
+
+
+def _outermost(nodes: Sequence[_Node]) -> list[str]:
+    """Return the layers with no layer before them or none after them, in the order of the graph.
+
+    >>> _outermost([_Node(name, True, [name], [after]) for name, after in ("ab", "bc", "cd")])
+    ['a', 'c']
+    """
+    after_layer: set[str] = set()  # tensors that a layer has a part in
+    before_layer: set[str] = set()  # tensors that a layer will use
+    first, last = set(), set()
+    for node in nodes:
+        follows = not after_layer.isdisjoint(node.takes)
+        if node.is_layer and not follows:
+            first.add(node.name)
+        if node.is_layer or follows:
+            after_layer.update(node.gives)
+    for node in reversed(nodes):
+        leads = not before_layer.isdisjoint(node.gives)
+        if node.is_layer and not leads:
+            last.add(node.name)
+        if node.is_layer or leads:
+            before_layer.update(node.takes)
+    return [node.name for node in nodes if node.name in first | last]
 
 
 class _Reader:
-    """Hands out calibration pixels as onnxruntime's `CalibrationDataReader` does."""
+    """Hands out calibration data as onnxruntime's `CalibrationDataReader` does."""
 
-    def __init__(self, name: str, pixels: NDArray[np.uint8]) -> None:
-        self._batches = iter([{name: pixels[i : i + _BATCH]} for i in range(0, len(pixels), _BATCH)])
+    def __init__(self, given: Mapping[str, NDArray[Any]]) -> None:
+        count = len(next(iter(given.values())))
+        self._batches = iter(
+            [{name: rows[i : i + _BATCH] for name, rows in given.items()} for i in range(0, count, _BATCH)]
+        )
 
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
         """Return the next batch, None after the last."""
         return next(self._batches, None)
+
+
+@contextlib.contextmanager
+def _as_export_error(name: object, failures: tuple[type[Exception], ...]) -> Iterator[None]:
+    try:
+        yield
+    except failures as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(
+            f"{name}: cannot be put into 8 bits: {reason}",
+            hint="nothing was written; leave out --int8: the model runs in 32 bits",
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,4 +1,9 @@
-"""A golden example: one picture with the pixels, outputs and prediction that a model must give for it."""
+"""A golden example: one picture with the pixels, outputs and prediction that a model must give for it.
+
+The self-test looks at each step by itself. From the picture must come the same pixels, and from those the
+same further inputs, to the last bit. From both must come the outputs, as closely as the engine can be asked
+to. And from the golden outputs, whatever the engine gives now, must come the golden prediction.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,12 +23,17 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import BundleError
 from nayan.core.types import Image, Prediction
+from nayan.runtime.parity import Answers
 from nayan.runtime.predictor import Predictor
+from nayan.runtime.preprocess import Placement
+from nayan.runtime.proposals import make_inputs
 
 TOLERANCE = 1e-4
 """How far outputs may lie from golden ones, in units of max(1, |expected|); a backend may ask for more."""
 
 _OUTPUT = "output."
+_INPUT = "input."
+_OTHER_ENGINE = "the engine that runs the network gives other answers here; try another --backend"
 _MAX_GOLDEN = 512 * 1024 * 1024
 
 
@@ -36,22 +46,23 @@ class Golden:
         pixels: (h, w, channels) uint8, preprocessed.
         outputs: the network's, each without the batch dimension.
         prediction: as `prediction_record` gives it.
+        inputs: what the network took beside the pixels, each without the batch dimension.
     """
 
     image: Image
     pixels: NDArray[np.uint8]
     outputs: Mapping[str, NDArray[np.float32]]
     prediction: Mapping[str, Any]
+    inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def make_golden(predictor: Predictor, image: Image) -> Golden:
     """Run a picture through a predictor and keep everything that comes of it."""
     pixels, placement = predictor.spec.preprocess(image)
-    outputs = {name: np.asarray(rows[0], np.float32) for name, rows in predictor.run(pixels[None]).items()}
-    prediction = predictor.decode(
-        {name: row[None] for name, row in outputs.items()}, [placement], **predictor.spec.decode_args
-    )[0]
-    return Golden(image, pixels, outputs, prediction_record(prediction))
+    inputs = make_inputs(predictor.spec.inputs, [pixels])
+    outputs = _run(predictor, pixels, inputs)
+    prediction = _decoded(predictor, outputs, placement)
+    return Golden(image, pixels, outputs, prediction, {name: rows[0] for name, rows in inputs.items()})
 
 
 def prediction_record(prediction: Prediction) -> dict[str, Any]:
@@ -63,7 +74,7 @@ def prediction_record(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def replay(golden: Golden, predictor: Predictor) -> float:
+def replay(golden: Golden, predictor: Predictor) -> str:
     """Run the golden picture again and compare every step with what it gave then.
 
     Args:
@@ -71,30 +82,32 @@ def replay(golden: Golden, predictor: Predictor) -> float:
         predictor: if its `run` has an attribute `tolerance`, outputs may lie that far off.
 
     Returns:
-        The largest difference of an output, in units of max(1, |expected|).
+        How close it came, as a clause.
 
     Raises:
-        BundleError: if the pixels are not identical, or an output or the prediction differs by more than
-            the tolerance.
+        BundleError: if pixels or further inputs are not identical, the outputs differ by more than the
+            tolerance (or in what the task finds in them), or the golden outputs give another prediction.
     """
-    tolerance = tolerance_of(predictor)
-    again = make_golden(predictor, golden.image)
-    if not np.array_equal(again.pixels, golden.pixels):
+    pixels, placement = predictor.spec.preprocess(golden.image)
+    if not np.array_equal(pixels, golden.pixels):
         raise BundleError(
             "self-test: preprocessing the golden picture gives other pixels than when the bundle was made",
             hint="install the version of Pillow that spec.json names, or make the bundle again",
         )
-    if again.outputs.keys() != golden.outputs.keys() or again.prediction.keys() != golden.prediction.keys():
+    inputs = make_inputs(predictor.spec.inputs, [pixels])
+    _check_inputs(inputs, golden)
+    outputs = _run(predictor, pixels, inputs)
+    _check_shapes(outputs, golden)
+    closeness = _closeness(outputs, golden, predictor, placement)
+    prediction = _decoded(predictor, golden.outputs, placement)
+    if prediction.keys() != golden.prediction.keys():
         raise BundleError(
-            f"self-test: {sorted(again.outputs)} give {sorted(again.prediction)}, expected "
-            f"{sorted(golden.outputs)} and {sorted(golden.prediction)}"
+            f"self-test: {sorted(golden.outputs)} give {sorted(prediction)}, "
+            f"expected {sorted(golden.prediction)}"
         )
-    worst = 0.0
-    for name, expected in golden.outputs.items():
-        worst = max(worst, _difference(again.outputs[name], expected, f"output {name!r}", tolerance))
     for name, value in golden.prediction.items():
-        _difference(again.prediction[name], value, f"prediction {name!r}", tolerance)
-    return worst
+        _difference(prediction[name], value, f"prediction {name!r}", TOLERANCE)
+    return closeness
 
 
 def tolerance_of(predictor: Predictor) -> float:
@@ -110,6 +123,7 @@ def golden_bytes(golden: Golden) -> bytes:
         "pixels": golden.pixels,
         "prediction": np.frombuffer(text, np.uint8),
         **{f"{_OUTPUT}{name}": value for name, value in golden.outputs.items()},
+        **{f"{_INPUT}{name}": value for name, value in golden.inputs.items()},
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -135,11 +149,12 @@ def read_golden(data: bytes, name: str) -> Golden:
         if size > _MAX_GOLDEN:
             raise BundleError(f"{name}: would unpack to {size} bytes, at most {_MAX_GOLDEN} are read")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            outputs = {
-                key.removeprefix(_OUTPUT): arrays[key] for key in arrays.files if key.startswith(_OUTPUT)
-            }
+            outputs, inputs = (
+                {key.removeprefix(start): arrays[key] for key in arrays.files if key.startswith(start)}
+                for start in (_OUTPUT, _INPUT)
+            )
             prediction = json.loads(arrays["prediction"].tobytes().decode("utf-8"))
-            golden = Golden(arrays["image"], arrays["pixels"], outputs, prediction)
+            golden = Golden(arrays["image"], arrays["pixels"], outputs, prediction, inputs)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError) as error:
         raise BundleError(f"{name}: not a golden example: {error}") from error
     except (ValueError, MemoryError, RuntimeError, tokenize.TokenError) as error:
@@ -147,6 +162,64 @@ def read_golden(data: bytes, name: str) -> Golden:
     if not isinstance(prediction, dict) or not outputs:
         raise BundleError(f"{name}: not a golden example: no outputs or prediction")
     return golden
+
+
+def _run(
+    predictor: Predictor, pixels: NDArray[np.uint8], inputs: Mapping[str, NDArray[np.float32]]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the outputs for one picture, without the batch dimension."""
+    outputs = predictor.run(pixels[None], **inputs)
+    return {name: np.asarray(rows[0], np.float32) for name, rows in outputs.items()}
+
+
+def _decoded(
+    predictor: Predictor, outputs: Mapping[str, NDArray[np.float32]], placement: Placement
+) -> dict[str, Any]:
+    batch = {name: row[None] for name, row in outputs.items()}
+    return prediction_record(predictor.decode(batch, [placement], **predictor.spec.decode_args)[0])
+
+
+def _check_inputs(inputs: Mapping[str, NDArray[np.float32]], golden: Golden) -> None:
+    if inputs.keys() != golden.inputs.keys():
+        raise BundleError(
+            f"self-test: the network takes {sorted(inputs)} beside the pixels, the golden picture has "
+            f"{sorted(golden.inputs)}"
+        )
+    for name, rows in inputs.items():
+        if not np.array_equal(rows[0], golden.inputs[name]):
+            raise BundleError(
+                f"self-test: the golden picture gives other {name} than when the bundle was made",
+                hint="install the version of OpenCV with which it was made, or make the bundle again",
+            )
+
+
+def _check_shapes(outputs: Mapping[str, NDArray[np.float32]], golden: Golden) -> None:
+    if outputs.keys() != golden.outputs.keys():
+        raise BundleError(f"self-test: the engine gives {sorted(outputs)}, expected {sorted(golden.outputs)}")
+    for name, expected in golden.outputs.items():
+        if outputs[name].shape != expected.shape:
+            raise BundleError(
+                f"self-test: output {name!r} has the shape {outputs[name].shape}, expected {expected.shape}"
+            )
+
+
+def _closeness(
+    outputs: Mapping[str, NDArray[np.float32]], golden: Golden, predictor: Predictor, placement: Placement
+) -> str:
+    """Return how close the outputs are to the golden ones; raise where that is not close enough."""
+    tolerance = tolerance_of(predictor)
+    if predictor.compare is None:
+        differences = [
+            _difference(outputs[name], expected, f"output {name!r}", tolerance)
+            for name, expected in golden.outputs.items()
+        ]
+        return f"largest difference {max(differences):.1e}, allowed {tolerance:.0e}"
+    expected, found = ({name: row[None] for name, row in rows.items()} for rows in (golden.outputs, outputs))
+    answers = Answers(expected, found, [placement])
+    parity = predictor.compare([answers], decode_args=predictor.spec.decode_args, tolerance=tolerance)
+    if not parity.holds:
+        raise BundleError(f"self-test: the engine {parity.fault}", hint=_OTHER_ENGINE)
+    return str(parity)
 
 
 def _difference(found: Any, expected: Any, name: str, tolerance: float) -> float:
@@ -163,6 +236,6 @@ def _difference(found: Any, expected: Any, name: str, tolerance: float) -> float
     if not worst <= tolerance:  # also when it is NaN
         raise BundleError(
             f"self-test: {name} differs by {worst:.3g} from the golden one, allowed is {tolerance:.0e}",
-            hint="the engine that runs the network gives other answers here; try another --backend",
+            hint=_OTHER_ENGINE,
         )
     return worst

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nayan.core.errors import DataError, NayanError
 from nayan.core.image import probe
 from nayan.core.types import Image, Prediction, Sample, Target
+from nayan.runtime.parity import Compare
 from nayan.runtime.preprocess import Placement
 from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
@@ -57,11 +58,13 @@ class Predictor:
         spec: what the model is.
         run: the network: ONNX Runtime, OpenVINO, torch, or a function in a test.
         decode: from its outputs to predictions.
+        compare: how the self-test says whether two engines give the same; None: value by value.
     """
 
     spec: Spec
     run: Backend
     decode: Decode
+    compare: Compare | None = None
 
     def __call__(self, images: Sequence[Image]) -> list[Prediction]:
         """Return one prediction a picture, in order; none for no pictures.

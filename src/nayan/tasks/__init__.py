@@ -55,6 +55,8 @@ CARDS = Catalog(
                 ignores=("label_smoothing", "dropout", "cutmix", "balance", "views", "head"),
             ),
             shown="auto",
+            compare="nayan.tasks.detection.parity:compare",
+            places=True,
         ),
     ],
 )

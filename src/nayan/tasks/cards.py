@@ -95,6 +95,10 @@ class TaskCard:
             entry's builder.
         shown: the least score that is shown where the user does not say: a number, or "auto" for the
             thresholds fitted on validation.
+        compare: a `runtime.parity.Compare`, which says whether two engines find the same; empty where it is
+            enough to compare their outputs value by value.
+        places: whether the network gives places in pixels. A number of 8 bits cannot tell 640 of them apart,
+            so that only layers are quantised and the arithmetic between them is not.
     """
 
     name: str
@@ -109,3 +113,5 @@ class TaskCard:
     recipe: Recipe
     backbone_is_model: bool = False
     shown: float | str = 0.0
+    compare: str = ""
+    places: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +62,10 @@ class OnnxBackend:
             BundleError: if ONNX Runtime fails.
         """
         check_pixels(pixels, self.input_shape)
-        if set(inputs) != self._further:
-            raise BundleError(
-                f"{self._name}: takes {sorted(self._further)} beside the pixels, got {sorted(inputs)}",
-                hint="the spec of the bundle says in `inputs` how they are made",
-            )
+        check_inputs(self._name, inputs, self._further)
         try:
             values = self._session.run(None, {self._input: np.ascontiguousarray(pixels), **inputs})
-        except _failures() as error:
+        except onnxruntime_failures() as error:
             raise BundleError(f"{self._name}: ONNX Runtime cannot run it: {error}") from error
         return dict(zip(self.outputs, values, strict=True))
 
@@ -81,6 +77,15 @@ def check_pixels(pixels: NDArray[Any], shape: tuple[int, ...]) -> None:
             f"the network takes uint8 pixels (B, {', '.join(map(str, shape))}), "
             f"got {pixels.shape} {pixels.dtype}",
             hint="preprocess pictures with the spec of the same bundle",
+        )
+
+
+def check_inputs(name: str, inputs: Iterable[str], further: Iterable[str]) -> None:
+    """Raise BundleError unless `inputs` are what the graph `name` takes beside the pixels."""
+    if set(inputs) != set(further):
+        raise BundleError(
+            f"{name}: takes {sorted(further)} beside the pixels, got {sorted(inputs)}",
+            hint="the spec of the bundle says in `inputs` how they are made",
         )
 
 
@@ -100,13 +105,13 @@ def _make_session(model: Path | bytes, name: str, threads: int | None) -> Any:
         return onnxruntime.InferenceSession(
             str(model) if isinstance(model, Path) else model, options, providers=["CPUExecutionProvider"]
         )
-    except _failures() as error:
+    except onnxruntime_failures() as error:
         raise BundleError(
             f"{name}: ONNX Runtime cannot load it: {error}", hint="export the model again"
         ) from error
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def onnxruntime_failures() -> tuple[type[Exception], ...]:
     """Return the exceptions of ONNX Runtime, which share no base class but Exception."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import BundleError, ConfigError, MissingExtra
-from nayan.runtime.backends.onnx import INT8_TOLERANCE, check_pixels
+from nayan.runtime.backends.onnx import INT8_TOLERANCE, check_inputs, check_pixels
 from nayan.runtime.golden import TOLERANCE
 from nayan.runtime.onnx_file import check_self_contained
 
@@ -75,20 +75,25 @@ class OpenVinoBackend:
         self.input_shape = _pixel_shape(compiled, self._name)
         self._request = compiled.create_infer_request()
         # Names as the file has them: compiling merges tensors, and then one port has several.
+        self._further = {port.get_any_name(): index for index, port in enumerate(network.inputs) if index}
         self.outputs = tuple(port.get_any_name() for port in network.outputs)
         int8 = any(node.get_type_name() == "FakeQuantize" for node in network.get_ops())
         self.tolerance = INT8_TOLERANCE if int8 else BF16_TOLERANCE if bf16 else TOLERANCE
 
-    def __call__(self, pixels: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
-        """Return the named outputs for (B, h, w, channels) uint8 pixels.
+    def __call__(self, pixels: NDArray[Any], **inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """Return the named outputs for (B, h, w, channels) uint8 pixels and the graph's further inputs.
 
         Raises:
             ShapeError: if the pixels have another shape or type.
-            BundleError: if OpenVINO fails.
+            BundleError: if further inputs are missing or unknown, or OpenVINO fails.
         """
         check_pixels(pixels, self.input_shape)
+        check_inputs(self._name, inputs, self._further)
+        given = {self._further[name]: values for name, values in inputs.items()}
         try:
-            values = self._request.infer({0: np.ascontiguousarray(pixels)})
+            values = self._request.infer(
+                {port: np.ascontiguousarray(array) for port, array in {0: pixels, **given}.items()}
+            )
         except RuntimeError as error:
             raise BundleError(f"{self._name}: OpenVINO cannot run it: {error}") from error
         # The request's memory is used again by the next call, so its values are copied.
@@ -104,10 +109,6 @@ def _wants_bf16(precision: Precision, capabilities: list[str]) -> bool:
 def _pixel_shape(compiled: Any, name: str) -> tuple[int, ...]:
     inputs = compiled.inputs
     found = ", ".join(f"{port.element_type} {port.partial_shape}" for port in inputs) or "nothing"
-    if (
-        len(inputs) != 1
-        or inputs[0].element_type.get_type_name() != "u8"
-        or len(inputs[0].partial_shape) != 4
-    ):
+    if not inputs or inputs[0].element_type.get_type_name() != "u8" or len(inputs[0].partial_shape) != 4:
         raise BundleError(f"{name}: takes {found}; expected uint8 pixels (B, h, w, channels)")
     return tuple(size.get_length() for size in inputs[0].partial_shape[1:])
