@@ -296,11 +296,20 @@ def test_two_pictures_that_would_share_a_file_of_labels_are_written_apart(tmp_pa
     }  # fmt: skip
 
 
-def test_a_crowd_cannot_be_written(tmp_path: Path) -> None:
-    crowd = Boxes(np.array([[0, 0, 1, 1]], np.float32), np.array([0]), crowd=np.array([True]))
-    data = Dataset((Sample("a", load=lambda: pixels(1), target=crowd),), ("a",), tmp_path, "drawn")
-    with pytest.raises(DataError, match="a: a box stands for a crowd, which yolo cannot say"):
-        READER.write({"all": data}, tmp_path / "out")
+def test_what_is_written_starts_at_its_own_folder_for_every_reader(tmp_path: Path) -> None:
+    """Some readers take `path: .` for the folder in which they were started."""
+    data = Dataset((Sample("a", load=lambda: pixels(1), target=Boxes.none()),), ("a",), tmp_path, "drawn")
+    READER.write({"train": data, "val": data}, tmp_path / "out")
+    text = (tmp_path / "out" / "data.yaml").read_text()
+    assert text == "train: images/train\nnames:\n  0: a\nval: images/val\n"
+
+
+def test_a_crowd_is_not_written_as_if_it_were_one_object(tmp_path: Path) -> None:
+    xyxy = np.array([[0, 0, 1, 1], [0, 0, 4, 3]], np.float32)
+    boxes = Boxes(xyxy, np.array([0, 0]), crowd=np.array([True, False]))
+    data = Dataset((Sample("1.png", load=lambda: pixels(1), target=boxes),), ("a",), tmp_path, "drawn")
+    READER.write({"all": data}, tmp_path / "out")
+    assert list(boxes_in(READER.read(tmp_path / "out", "all")).values()) == [[("a", [0, 0, 4, 3])]]
 
 
 @pytest.mark.data

@@ -130,7 +130,9 @@ class YoloReader:
         """
         check_new(root)
         root.mkdir(parents=True, exist_ok=True)
-        document: dict[str, object] = {"path": "."}
+        # No `path`: then every reader starts at the file's own folder. "." would be, to some, the folder in
+        # which they were started.
+        document: dict[str, object] = {}
         for split, data in splits.items():
             part = "" if split == "all" else split
             if part:
