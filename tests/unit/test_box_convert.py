@@ -12,10 +12,9 @@ from nayan.core.errors import DataError, LabelError
 from nayan.core.types import Boxes, Dataset, Sample
 from nayan.data import convert as conversion
 from nayan.data.convert import compare_boxes, convert, count
+from nayan.data.formats import BOX_FORMATS
 from nayan.data.readers import READERS
 from nayan.data.readers.base import has_boxes
-
-BOX_FORMATS = ("coco", "yolo", "voc", "csv_boxes", "labelme", "cvat", "label_studio")
 
 
 @pytest.mark.parametrize("to", BOX_FORMATS)
@@ -39,6 +38,21 @@ def test_boxes_are_no_classes_and_classes_no_boxes(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"one class for all of it, not boxes\n.*folder, csv and idx"):
         convert(classes, tmp_path / "out", "coco")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["boxes", "classes"]
+
+
+def test_crowds_and_difficult_objects_are_left_out_where_a_format_cannot_say_so(tmp_path: Path) -> None:
+    pictures = {name: (number, boxes * 2) for name, (number, boxes) in many(2).items()}
+    source = coco(tmp_path / "in", {"all": pictures})
+    table = source / "annotations/instances.json"
+    table.write_text(table.read_text().replace('"iscrowd": 0', '"iscrowd": 1', 1))
+    report = convert(source, tmp_path / "out", "yolo")
+    assert report.before == report.after == {"all": {"cat": 3, "dog": 2}}
+    note = "left out: 1 box of a crowd or marked difficult, which yolo cannot say; what is found there will "
+    assert f"{note}count as wrong (the first in images/000.png)" in report.notes
+    table.write_text(table.read_text().replace('"iscrowd": 0', '"iscrowd": 1'))
+    report = convert(source, tmp_path / "none", "yolo")
+    assert any(note.startswith("left out: 6 boxes of crowds or marked difficult") for note in report.notes)
+    assert not any("left out" in note for note in convert(source, tmp_path / "voc", "voc").notes)
 
 
 def test_areas_that_a_format_cannot_hold_are_told(tmp_path: Path) -> None:

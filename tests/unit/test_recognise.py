@@ -6,6 +6,7 @@ import pytest
 from drawn import draw
 
 from nayan.core.errors import ConfigError, DataError, FormatError, NotFound
+from nayan.data.formats import FORMATS
 from nayan.data.readers import READERS, recognise
 
 TABLE = "file,label\n1.png,a\n2.png,b\n"
@@ -16,6 +17,10 @@ def test_the_layout_tells_the_format_and_why(tmp_path: Path) -> None:
     assert found.reader.name == "folder"
     assert found.reason == "2 folders hold pictures of one class each"
     assert found.scores["folder"] > found.scores["csv"]
+
+
+def test_the_names_that_help_lists_are_those_of_the_readers() -> None:
+    assert READERS.names == FORMATS
 
 
 def test_the_user_may_name_the_format(tmp_path: Path) -> None:

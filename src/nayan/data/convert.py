@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
 from nayan.core.types import Boxes, Dataset, Sample
+from nayan.data.formats import WITHOUT_CROWDS
 from nayan.data.hashing import content_hash
 from nayan.data.readers import READERS, recognise
 from nayan.data.readers.base import Reader, check_new, check_outside, has_boxes, label_of
@@ -33,7 +34,7 @@ class ConversionReport:
         source: the format that was read.
         target: the format that was written.
         out: the new folder.
-        before: pictures, or boxes, that were read.
+        before: pictures, or boxes, that were read, without those that the notes say were left out.
         after: those found when the new folder was read back; equal to `before`.
         pictures: number of them in each split.
         notes: what was left out or is different now, one sentence each.
@@ -53,6 +54,7 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
 
     The source is only read. The new folder appears when it is complete and checked, or not at all: every
     class has as many pictures as before, and every picture has its boxes, with their classes and places.
+    Boxes of crowds, and those marked difficult, are left out where the format cannot say so.
 
     Args:
         src: folder or file.
@@ -70,7 +72,12 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
     found = recognise(src, format)
     check_outside(out, src)
     check_new(out)
-    splits = {name: found.reader.read(src, name) for name in found.reader.splits(src) or ("all",)}
+    splits: Mapping[str, Dataset] = {
+        name: found.reader.read(src, name) for name in found.reader.splits(src) or ("all",)
+    }
+    left_out = []
+    if to in WITHOUT_CROWDS:
+        splits, left_out = _without_crowds(splits, to)
     before = count(splits)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
@@ -87,11 +94,32 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
         shutil.rmtree(draft)
         raise
     notes = [note for data in splits.values() for note in data.notes]
+    notes += left_out
     notes += _changes(next(iter(splits.values())), next(iter(written.values())))
     if noun == "boxes" and _has_areas(splits) and not _has_areas(written):
         notes.append(f"the areas of the objects are gone: {to} keeps those of the boxes only")
     pictures = {split: len(data) for split, data in splits.items()}
     return ConversionReport(found.reader.name, to, out, before, after, pictures, tuple(dict.fromkeys(notes)))
+
+
+def _without_crowds(splits: Mapping[str, Dataset], to: str) -> tuple[dict[str, Dataset], list[str]]:
+    """Return the splits without the boxes that stand for crowds, and a note where there were any."""
+    lost: list[str] = []
+    kept: dict[str, Dataset] = {}
+    for split, data in splits.items():
+        samples = []
+        for sample in data.samples:
+            target = sample.target
+            if isinstance(target, Boxes) and target.crowd is not None:
+                lost += [sample.id] * int(target.crowd.sum())
+                target = replace(target.select(~target.crowd), crowd=None)
+            samples.append(replace(sample, target=target))
+        kept[split] = replace(data, samples=tuple(samples))
+    if not lost:
+        return kept, []
+    boxes = "1 box of a crowd or" if len(lost) == 1 else f"{len(lost):,} boxes of crowds or"
+    why = f"which {to} cannot say; what is found there will count as wrong"
+    return kept, [f"left out: {boxes} marked difficult, {why} (the first in {lost[0]})"]
 
 
 def publish(draft: Path, out: Path) -> None:

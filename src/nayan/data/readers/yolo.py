@@ -124,8 +124,10 @@ class YoloReader:
     def write(self, splits: Mapping[str, Dataset], root: Path) -> None:
         """Write `data.yaml`, `images/SPLIT` and `labels/SPLIT`; for the split "all" without that level.
 
+        Boxes that stand for a crowd are left out: read back, they would be objects like all others.
+
         Raises:
-            DataError: if the folder is not empty, or a box stands for a crowd, which YOLO cannot say.
+            DataError: if the folder is not empty.
             LabelError: if nothing is known of the objects of a picture.
         """
         check_new(root)
@@ -277,11 +279,8 @@ def _boxes(file: Path, rows: list[Row], info: ImageInfo | None, faults: BoxFault
 
 def _write_sample(sample: Sample, data: Dataset, root: Path, split: str) -> None:
     boxes = boxes_of(sample, data.classes)
-    if boxes.crowd is not None and boxes.crowd.any():
-        raise DataError(
-            f"{sample.id}: a box stands for a crowd, which yolo cannot say",
-            hint="keep the data set as coco, or remove the crowds",
-        )
+    if boxes.crowd is not None:
+        boxes = boxes.select(~boxes.crowd)
     parts = [part for part in file_name(sample).parts if part.lower() != "images"]
     parts = parts[1:] if len(parts) > 1 and split and split_of(parts[0]) == split else parts
     target = unused(root.joinpath("images", split, *parts))
