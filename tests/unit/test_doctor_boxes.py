@@ -15,6 +15,9 @@ from boxed import Box, coco, many, picture, sharp
 from nayan.cli.doctor import diagnosis_text
 from nayan.core.errors import ConfigError
 from nayan.data.doctor import Diagnosis, Finding, diagnose
+from nayan.data.sides import choose_side
+from nayan.data.splits import read_split
+from nayan.training.looks import look_at
 
 Pictures = dict[str, tuple[int, list[Box]]]
 Plant = Callable[[Pictures], object]
@@ -104,7 +107,7 @@ def test_what_the_reader_left_out_is_told_with_its_place(tmp_path: Path) -> None
 def test_the_classes_and_places_of_bad_boxes_are_named(tmp_path: Path) -> None:
     splits = clean()
     new(("cat", (5, 5, 0.4, 9)), ("dog", (50, 5, 20, 0.5)), ("dog", (60, 50, 20, 0.3)))(splits["train"])
-    (finding,) = found(diagnose(coco(tmp_path, splits)), "labels.tiny")
+    (finding,) = found(diagnose(coco(tmp_path, splits), imgsz=640), "labels.tiny")
     assert (
         finding.message
         == "3 boxes are less than 3 px wide or high at --imgsz 640: train/new.png (cat, 2 x dog)"
@@ -289,6 +292,18 @@ def test_small_objects_come_with_the_input_that_they_need(
     assert finding.details["median"] == pytest.approx(side * imgsz / max(size))
     assert finding.details["longer_side"] == max(size)
     assert set(finding.details["under"]) == {"320", "416", "640", str(imgsz)}
+
+
+@pytest.mark.parametrize("side", [4.0, 12.0, 40.0])
+def test_sizes_are_judged_at_the_input_that_training_would_choose(tmp_path: Path, side: float) -> None:
+    rows = {f"{i}x.png": (i, [("cat", (5.0 + 7 * i, 9.0 + 11 * i, side, side))]) for i in range(4)}
+    far = {f"{i}x.png": (i, [("cat", (5.0, 9.0, 2.0, 2.0))]) for i in range(10, 18)}
+    root = coco(tmp_path, {"train": rows, "valid": far}, ("cat",), (400, 480))
+    (finding,) = diagnose(root, only=["sizes"]).findings
+    data = read_split(root, "train")
+    chosen, _ = choose_side([sample.target for sample in data.samples], look_at(data).sizes)
+    assert finding.details["imgsz"] == chosen
+    assert chosen == {4.0: 640, 12.0: 640, 40.0: 320}[side]
 
 
 def test_nothing_is_said_of_sizes_where_there_are_no_boxes(tmp_path: Path) -> None:

@@ -19,6 +19,13 @@ from nayan.core.types import Size
 Floats = NDArray[Any]
 """float32 or float64."""
 
+LOST_PX = 8
+"""Side in pixels of a network's input: one cell of the finest map of most detectors (stride 8)."""
+SMALL_PX = 16
+"""Two cells; smaller objects lose their shape."""
+MANY_SMALL = 0.2
+"""Share of small objects from which on something should be done about them."""
+
 
 def area(boxes: NDArray[Any]) -> Floats:
     """Return the area of each box: (..., 4) -> (...); a box whose edges are swapped has none.

@@ -17,7 +17,6 @@ from nayan.core.errors import ConfigError
 from nayan.data.doctor.checks import CHECKS, Check, run, select
 from nayan.data.doctor.findings import Diagnosis, Finding, Severity, by_severity
 from nayan.data.doctor.scan import Progress, scan
-from nayan.data.doctor.snapshot import IMGSZ
 
 __all__ = ["CHECKS", "Check", "Diagnosis", "Finding", "Progress", "Severity", "diagnose"]
 
@@ -31,7 +30,7 @@ def diagnose(
     format: str | None = None,
     only: Sequence[str] | None = None,
     skip: Sequence[str] | None = None,
-    imgsz: int = IMGSZ,
+    imgsz: int | None = None,
     threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> Diagnosis:
@@ -42,7 +41,8 @@ def diagnose(
         format: name of the reader; None chooses.
         only: ids or families of the checks to run; None runs all.
         skip: ids or families to leave out.
-        imgsz: longer side of the network's input in px, 32 or more, by which objects are small or not.
+        imgsz: longer side of the network's input in px, 32 or more, by which objects are small or not; None
+            for the side that training would choose.
         threads: pictures decoded at once; None takes the number of cores, at most 8.
         on_progress: called with (pictures done, pictures in all).
 
@@ -54,7 +54,7 @@ def diagnose(
     """
     started = time.perf_counter()
     checks = select(only, skip)
-    if imgsz < _LEAST_IMGSZ:
+    if imgsz is not None and imgsz < _LEAST_IMGSZ:
         raise ConfigError(f"--imgsz {imgsz}: a detector takes {_LEAST_IMGSZ} px or more", hint="640 is usual")
     snapshot = scan(Path(root), format=format, imgsz=imgsz, threads=threads, on_progress=on_progress)
     return Diagnosis(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +13,13 @@ from nayan.core.errors import DataError, FormatError
 from nayan.core.image import PICTURE_SUFFIXES, looks_like_picture, probe
 from nayan.core.types import Boxes, Dataset, Label, Sample
 from nayan.data.doctor.look import look_at
-from nayan.data.doctor.snapshot import IMGSZ, Fault, FaultKind, FileEntry, Picture, Snapshot, Trouble
+from nayan.data.doctor.snapshot import Fault, FaultKind, FileEntry, Picture, Snapshot, Trouble
 from nayan.data.hashing import content_hash
 from nayan.data.pictures import file_sample, is_ignored, normal
 from nayan.data.readers import recognise
 from nayan.data.readers.base import class_notes, has_boxes
 from nayan.data.readers.boxes import box_notes
+from nayan.data.sides import SIDES, choose_side, spaced
 
 Progress = Callable[[int, int], None]
 
@@ -30,7 +31,7 @@ def scan(
     root: Path,
     *,
     format: str | None = None,
-    imgsz: int = IMGSZ,
+    imgsz: int | None = None,
     threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> Snapshot:
@@ -42,7 +43,7 @@ def scan(
     Args:
         root: a folder, or a file that a reader takes.
         format: name of the reader; None chooses.
-        imgsz: longer side of the network's input in px.
+        imgsz: longer side of the network's input in px; None for that which training would choose.
         threads: pictures decoded at once; None takes the number of cores, at most 8.
         on_progress: called with (pictures done, pictures in all), always from this thread.
 
@@ -77,8 +78,16 @@ def scan(
         folders=tree.folders,
         notes=tuple(note for part in data for note in _new_notes(part)),
         troubles=reading.troubles,
-        imgsz=imgsz,
+        imgsz=imgsz or _chosen_side(pictures),
     )
+
+
+def _chosen_side(pictures: Sequence[Picture]) -> int:
+    """Return the side of a detector's input that training chooses: it looks at the training pictures."""
+    learnt = [picture for picture in pictures if picture.split in ("train", "all")] or pictures
+    sizes = [look.size for row in spaced(len(learnt)) if (look := learnt[row].look) is not None]
+    truths = [picture.boxes for picture in learnt if picture.boxes is not None]
+    return choose_side(truths, sizes)[0] if sizes else SIDES[-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from nayan.core.boxes import LOST_PX, MANY_SMALL, SMALL_PX
 from nayan.data.doctor.findings import Finding, counted
 from nayan.data.doctor.snapshot import Snapshot
 
-LOST_PX = 8.0  # one cell of the finest map of most detectors (stride 8)
-SMALL_PX = 16.0  # two cells; smaller objects lose their shape
-MANY_LOST, MANY_SMALL = 0.05, 0.2  # shares from which on something should be done
+MANY_LOST = 0.05  # share from which on something should be done
 USUAL = (320, 416, 640)
 _CHOICES = (320, 416, 512, 640, 800, 960, 1280)
 _ROOM = 1.25  # enlarging pictures by more than that shows nothing new
@@ -39,8 +38,8 @@ def objects(snapshot: Snapshot) -> Iterator[Finding]:
     yield Finding(
         "sizes.objects", "warning" if too_small else "info",
         f"at --imgsz {snapshot.imgsz} half of {counted(len(relative), 'object')} are smaller than "
-        f"{np.median(relative) * snapshot.imgsz:.0f} px (root of the area), {lost:.0%} under {LOST_PX:g} px "
-        f"and {small:.0%} under {SMALL_PX:g} px ({others})",
+        f"{np.median(relative) * snapshot.imgsz:.0f} px (root of the area), {lost:.0%} under {LOST_PX} px "
+        f"and {small:.0%} under {SMALL_PX} px ({others})",
         count=round(small * len(relative)),
         advice=(_advice if too_small else _smallest)(relative, snapshot.imgsz, native),
         details={

@@ -15,11 +15,9 @@ from nayan.core.image import ImageInfo
 from nayan.core.types import Boxes
 from nayan.data.doctor.look import Look
 from nayan.data.hashing import near_duplicates
+from nayan.data.sides import SIDES
 
 BLANK_CONTRAST = 3.0  # gray levels of standard deviation under which a picture shows nothing
-
-IMGSZ = 640
-"""Longer side of a detector's input in px, unless the user says otherwise."""
 
 FaultKind = Literal["empty_file", "not_a_picture", "bomb", "unreadable", "broken"]
 
@@ -114,7 +112,7 @@ class Snapshot:
     folders: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     troubles: tuple[Trouble, ...] = ()
-    imgsz: int = IMGSZ
+    imgsz: int = SIDES[-1]
 
     @cached_property
     def of_boxes(self) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nayan.core.boxes import SMALL_PX
 from nayan.core.matrix import confusion_matrix
 from nayan.core.story import Panel, Summary, Table, Tile
 from nayan.tasks.detection.confusion import BACKGROUND
 from nayan.tasks.detection.figures import anatomy_bars, precision_recall, size_histogram
 from nayan.tasks.detection.mistakes import WORDS
-from nayan.tasks.detection.sizes import SMALL_PX, advice
+from nayan.tasks.detection.sizes import advice
 
 FEW_PICTURES = 50
 FEW_IN_CLASS = 20
@@ -132,7 +133,7 @@ def _worries(evaluation: Record, details: Record) -> list[str]:
         )
     found += _worries_about_classes(details["per_class"])
     if details.get("sizes") and evaluation.get("imgsz"):
-        found.append(advice(details["sizes"], imgsz=evaluation["imgsz"]))
+        found.append(advice(details["sizes"], imgsz=evaluation["imgsz"], tile=evaluation.get("tile")))
     if not details.get("empty"):
         found.append(
             f"Every {split} picture shows an object, so nothing tells how often it would see one where there "
@@ -242,7 +243,7 @@ def _sizes(evaluation: Record, details: Record) -> list[Panel]:
     text = "How many objects there are of each size, as the network sees them"
     text += f" at `--imgsz {imgsz}`" if imgsz else ""
     text += f", and the share that was found. Half of them are smaller than {sizes['median']:.0f} px."
-    told = advice(sizes, imgsz=imgsz) if imgsz else ""
+    told = advice(sizes, imgsz=imgsz, tile=evaluation.get("tile")) if imgsz else ""
     svg = size_histogram(sizes["bins"], small_px=SMALL_PX, title="Objects by size")
     panel = Panel("Large and small", " ".join(part for part in (text, told) if part), svg=svg)
     return [Panel(panel.title, panel.text, svg=panel.svg, data={"layout": "half"})]

@@ -8,18 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from nayan.core.boxes import MANY_SMALL, SMALL_PX
 from nayan.core.types import Boxes
 from nayan.runtime.preprocess import Placement
 from nayan.tasks.detection.matching import Judged
 
 EDGES_PX = (0, 8, 16, 32, 64, 128, 256, 512)
 """Sides at which the histogram is cut; the last bin is open."""
-
-SMALL_PX = 16
-"""Two cells of the finest map of a detector (stride 8): smaller objects lose their shape."""
-
-MANY = 0.2
-"""Share of small objects from which on something should be done about them."""
 
 LARGEST_INPUT_PX = 1280
 
@@ -52,7 +47,7 @@ def object_sizes(
     sides, hit = sides[counted], hit[counted]
     bins = np.digitize(sides, EDGES_PX) - 1
     highs = (*EDGES_PX[1:], None)
-    typical_small = float(np.quantile(sides, MANY))
+    typical_small = float(np.quantile(sides, MANY_SMALL))
     return {
         "bins": [
             {"low": low, "high": high, "count": int((bins == n).sum()), "found": int(hit[bins == n].sum())}
@@ -64,21 +59,23 @@ def object_sizes(
     }
 
 
-def advice(sizes: dict[str, Any], *, imgsz: int) -> str:
+def advice(sizes: dict[str, Any], *, imgsz: int, tile: int | None = None) -> str:
     """Return what to do about small objects in one sentence; "" where they are few.
 
     Args:
         sizes: of `object_sizes`.
         imgsz: longer side of the network's input in px.
+        tile: side in px of the tiles in which the pictures are looked at already.
 
     >>> advice({"small": 0.4, "needed": 1.6}, imgsz=320)
     '40 % of the objects are smaller than 16 px for the network: train with `--imgsz 512`, or with `--tile`.'
     """
-    if sizes["small"] < MANY:
+    if sizes["small"] < MANY_SMALL:
         return ""
     text = f"{100 * sizes['small']:.0f} % of the objects are smaller than {SMALL_PX} px for the network: "
     text += "train with "
+    tiles = "a smaller `--tile`" if tile else "`--tile`"
     larger = 32 * math.ceil(imgsz * sizes["needed"] / 32)
     if imgsz < larger <= LARGEST_INPUT_PX:
-        return f"{text}`--imgsz {larger}`, or with `--tile`."
-    return f"{text}`--tile`, which cuts large pictures into pieces."
+        return f"{text}`--imgsz {larger}`, or with {tiles}."
+    return f"{text}{tiles}, which cuts large pictures into pieces."

@@ -1,0 +1,52 @@
+"""Which side a detector's input should have for the objects of a data set: training and the doctor agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from nayan.core.types import Boxes, Size
+
+SIDES = (320, 416, 512, 640)
+"""Sides of a detector's input that are chosen among."""
+SMALL_OBJECT = 14.0
+"""Pixels: objects whose side is shorter in the network's input are hard to find."""
+
+LOOKED_AT = 64
+"""Pictures, evenly spaced, whose sizes stand for those of all."""
+
+
+def spaced(count: int, most: int = LOOKED_AT) -> list[int]:
+    """Return at most `most` evenly spaced numbers from 0 to `count` - 1.
+
+    >>> spaced(9, 3)
+    [0, 4, 8]
+    """
+    rows: list[int] = np.unique(np.linspace(0, count - 1, most).astype(int)).tolist()
+    return rows if count else []
+
+
+def choose_side(truths: Iterable[Boxes], sizes: Sequence[Size], *, most: int = SIDES[-1]) -> tuple[int, str]:
+    """Return the shortest of `SIDES`, up to `most`, at which nine of ten objects are not small; and why.
+
+    Larger ones cost time in proportion to their area, so that what is large already is not enlarged.
+
+    Args:
+        truths: the objects of some pictures, in pixels of these.
+        sizes: (height, width) of some pictures, at least one.
+        most: side that the network was made for; what is returned where nothing else is enough.
+
+    >>> large = Boxes(np.array([[0, 0, 90, 90]], np.float32), np.array([0]))
+    >>> choose_side([large], [(480, 640)])
+    (320, 'nine of ten objects are at least 45 px there')
+    """
+    longer = float(np.median([max(size) for size in sizes]))
+    objects = [np.sqrt(boxes.covered) for boxes in truths]
+    known = np.concatenate(objects) if objects else np.zeros(0)
+    if not len(known):
+        return most, "no object says how small they are"
+    small = max(1.0, float(np.quantile(known, 0.1)))
+    fitting = [side for side in SIDES if side <= most and small * side / longer >= SMALL_OBJECT]
+    side = min(fitting, default=most)
+    return side, f"nine of ten objects are at least {small * side / longer:.0f} px there"
