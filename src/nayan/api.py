@@ -23,9 +23,10 @@ from nayan.core.events import Listener
 from nayan.core.image import open_image, probe
 from nayan.core.registry import resolve
 from nayan.core.story import Story
-from nayan.core.types import Dataset, Prediction, Sample
+from nayan.core.types import Dataset, Sample
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS, by_verb
+from nayan.tasks.tiling import in_tiles
 
 if TYPE_CHECKING:
     from nayan.data.convert import ConversionReport
@@ -133,7 +134,7 @@ def predict(
     save: Place | None = None,
     stdin: Iterable[str] | None = None,
     tile: int | None = None,
-    overlap: float = 0.2,
+    overlap: float | None = None,
     stock: Place | None = None,
 ) -> list[dict[str, Any]]:
     """Return what a model sees in pictures; a picture that cannot be read does not stop the others.
@@ -149,8 +150,9 @@ def predict(
         backend: as for `load`.
         save: folder for annotated copies of the pictures.
         stdin: lines with one path each.
-        tile: look at tiles of this side in px, for small objects in large pictures.
-        overlap: of the tiles, as a fraction.
+        tile: look at tiles of this side in px, for small objects in large pictures; 0 for whole pictures,
+            None as the model was trained.
+        overlap: of the tiles, as a fraction; None as the model was trained, else 0.2.
         stock: a CSV or YAML list of slots with what should be in them; each picture gets a "stock" with a
             row a slot, see `nayan.tasks.detection.scene.stock`.
 
@@ -163,13 +165,13 @@ def predict(
     """
     from nayan.data.pictures import find_pictures
     from nayan.runtime.predictor import Predictor, predict_samples
-    from nayan.runtime.tiles import predict_samples_tiled
 
     if batch < 1 or (top is not None and top < 1):
         raise ConfigError(f"batch {batch}, top {top}: both are at least 1")
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     samples = find_pictures(listed, stdin)
     predictor = model if isinstance(model, Predictor) else load(model, backend=backend)
+    predictor = in_tiles(predictor, tile, overlap)
     spec = predictor.spec
     card = CARDS[spec.task]
     to_records = resolve(f"{card.decode.partition(':')[0]}:to_records")
@@ -180,12 +182,7 @@ def predict(
     records: list[dict[str, Any]] = []
     select = getattr(import_module(card.decode.partition(":")[0]), "select", None)
     compare = None if stock is None else _stock_of(Path(stock), spec)
-    seen: Iterable[tuple[Sample, Any, Prediction | NayanError]] = (
-        predict_samples(predictor, samples, batch=batch)
-        if tile is None
-        else predict_samples_tiled(predictor, samples, tile=tile, overlap=overlap, batch=batch)
-    )
-    for sample, _, outcome in seen:
+    for sample, _, outcome in predict_samples(predictor, samples, batch=batch):
         if isinstance(outcome, NayanError):
             records.append({"source": sample.id, "error": outcome.message})
             continue
@@ -212,7 +209,7 @@ def watch(
     stock: Place | None = None,
     conf: float | Literal["auto"] = "auto",
     tile: int | None = None,
-    overlap: float = 0.2,
+    overlap: float | None = None,
     every: int = 1,
     fps: float | None = None,
     seconds: float | None = None,
@@ -233,8 +230,9 @@ def watch(
         anchor: which point of a box counts; "bottom" (the middle of the lower edge) unless the scene says.
         stock: a CSV or YAML list of slots with what should be in them.
         conf: score from which on a detection is trusted; "auto" for the thresholds fitted on validation.
-        tile: look at tiles of this side in px, for small objects in large frames.
-        overlap: of the tiles, as a fraction.
+        tile: look at tiles of this side in px, for small objects in large frames; 0 for whole frames, None as
+            the model was trained.
+        overlap: of the tiles, as a fraction; None as the model was trained, else 0.2.
         every: only each so manieth frame.
         fps: at most so many frames for each second of the video.
         seconds: of the video after which to stop.
@@ -253,7 +251,6 @@ def watch(
     """
     from nayan.data.video import open_video
     from nayan.runtime.predictor import Predictor
-    from nayan.runtime.tiles import predict_tiled
     from nayan.tasks.detection.scene.regions import gather
     from nayan.tasks.detection.scene.stock import read_slots
     from nayan.tasks.detection.scene.watch import Plan, watch_video
@@ -266,6 +263,7 @@ def watch(
     high = _trusted(spec.decode_args.get("thresholds")) if conf == "auto" else conf
     low = min(0.1, float(np.min(high)) / 2)
     predictor = replace(predictor, spec=spec.with_(decode_args={**spec.decode_args, "conf": low}))
+    predictor = in_tiles(predictor, tile, overlap)
     plan = Plan(
         classes=spec.classes,
         scene=regions,
@@ -278,14 +276,9 @@ def watch(
         batch=batch,
     )
 
-    def look(images: Sequence[Any]) -> list[Any]:
-        if tile is None:
-            return predictor(images)
-        return [predict_tiled(predictor, image, tile=tile, overlap=overlap, batch=batch) for image in images]
-
     with open_video(source) as video:
         folder = None if out is None else Path(out)
-        return watch_video(look, video, plan, out=folder, save=save, on_progress=on_progress)
+        return watch_video(predictor, video, plan, out=folder, save=save, on_progress=on_progress)
 
 
 def val(
@@ -296,6 +289,8 @@ def val(
     format: str | None = None,
     batch: int = 16,
     backend: str = "auto",
+    tile: int | None = None,
+    overlap: float | None = None,
 ) -> dict[str, Any]:
     """Score a model on data with known answers, through the bundle that would be deployed.
 
@@ -308,6 +303,8 @@ def val(
         format: name of the reader; None to recognise it.
         batch: pictures at once.
         backend: as for `load`.
+        tile: as for `predict`.
+        overlap: as for `predict`.
 
     Returns:
         `{"task", "model", "data", "split", "pictures", "metrics", "seconds", "failures"}`.
@@ -319,7 +316,7 @@ def val(
     from nayan.data.splits import read_split
     from nayan.runtime.predictor import evaluate
 
-    predictor = load(model, backend=backend)
+    predictor = in_tiles(load(model, backend=backend), tile, overlap)
     spec = predictor.spec
     dataset = match_classes(read_split(Path(data), split, format=format), spec.classes)
     metric = resolve(CARDS[spec.task].metric)(spec.classes)
@@ -342,7 +339,7 @@ def doctor(
     format: str | None = None,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
-    imgsz: int = 640,
+    imgsz: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
     """Say what a data set is, how much of it there is, and what is wrong with it; nothing is changed.
@@ -352,7 +349,8 @@ def doctor(
         format: name of the reader; None to recognise it.
         only: ids or families of the checks to run; all by default.
         skip: those to leave out.
-        imgsz: longer side of the network's input in px, by which objects are small or not.
+        imgsz: longer side of the network's input in px, by which objects are small or not; None for the side
+            that `train` would choose.
         on_progress: called with (pictures done, pictures in all).
     """
     from nayan.data.doctor import diagnose
@@ -601,8 +599,12 @@ def _sooner(predictor: Predictor, threshold: float | Sequence[float] | None, iou
             raise ConfigError(f"--iou is for detectors, this model is for {spec.task}", hint="leave it out")
         return predictor
     asked = {"conf": threshold, "iou": iou}
+    tiling = spec.tiling
+    if tiling is not None and threshold is not None:  # pieces that score less help to put objects together
+        del asked["conf"]
+        tiling = replace(tiling, least=min(tiling.least, float(np.min(threshold))))
     changes = {name: value for name, value in asked.items() if value is not None}
-    return replace(predictor, spec=spec.with_(decode_args={**spec.decode_args, **changes}))
+    return replace(predictor, spec=spec.with_(decode_args={**spec.decode_args, **changes}, tiling=tiling))
 
 
 def _stock_of(stock: Path, spec: Spec) -> Callable[[list[dict[str, Any]], list[int]], list[dict[str, Any]]]:

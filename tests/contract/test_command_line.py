@@ -61,6 +61,13 @@ def test_every_verb_explains_each_of_its_options(nayan: Run, verb: str) -> None:
             assert len(line.split("  ")) > 2 or following.startswith(" " * 20), f"no help for {line}"
 
 
+@pytest.mark.parametrize("verb", ["train", "val", "doctor", "convert", "split", "export"])
+def test_the_help_names_every_format(nayan: Run, verb: str) -> None:
+    said = " ".join(nayan(verb, "--help")[1].split())
+    assert "folder, csv, idx" in said
+    assert "coco, yolo, voc, csv_boxes, labelme, cvat, label_studio" in said
+
+
 def test_the_version_is_printed(nayan: Run) -> None:
     code, out, _ = nayan("--version")
     assert code == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nayan.core.errors import FormatError
+from nayan.core.errors import DataError, FormatError
 from nayan.core.image import open_image
 from nayan.core.story import Story
 from nayan.core.types import Boxes, Dataset, Sample
@@ -207,6 +207,16 @@ def run(tmp_path: Path) -> Path:
     write_evaluation(folder, predictor, data, calibration={"thresholds": [0.4, 0.4]})  # type: ignore[arg-type]
     (folder / "model" / "spec.json").write_text(spec.to_json(), encoding="utf-8")
     return folder
+
+
+def test_a_picture_without_ground_truth_cannot_be_judged_by(tmp_path: Path) -> None:
+    samples = (Sample("a.png", refuse, Boxes.none()), Sample("b.png", refuse))
+    predictor = SimpleNamespace(spec=Spec("detection", "yolo", {}, ("cat", "dog"), PREPROCESS))
+    data = Dataset(samples, ("cat", "dog"), tmp_path, "coco", "test")
+    with pytest.raises(
+        DataError, match=r"1 of 2 pictures of the test split have no .*is b\.png"
+    ):
+        write_evaluation(tmp_path, predictor, data, calibration={})  # type: ignore[arg-type]
 
 
 def test_an_evaluated_run_shows_its_worst_pictures_with_their_mistakes_painted(run: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from nayan.core.errors import BundleError
 from nayan.runtime.preprocess import Preprocess
 from nayan.runtime.spec import VERSION, Spec
+from nayan.runtime.tiles import Tiling
 
 SPEC = Spec(
     task="classification",
@@ -26,6 +27,14 @@ def changed(**changes: Any) -> str:
 
 def test_a_spec_survives_json() -> None:
     assert Spec.from_json(SPEC.to_json()) == SPEC
+
+
+def test_a_spec_with_tiles_survives_json_and_one_from_before_there_were_any_has_none() -> None:
+    tiled = SPEC.with_(tiling=Tiling(640, 0.25))
+    assert Spec.from_json(tiled.to_json()) == tiled
+    record = json.loads(SPEC.to_json())
+    del record["tiling"]
+    assert Spec.from_json(json.dumps(record)) == SPEC
 
 
 def test_a_spec_is_written_the_same_every_time() -> None:
@@ -71,6 +80,10 @@ def test_what_is_no_spec_is_refused(text: str) -> None:
         {"preprocess": []},
         {"preprocess": {"size": [10**9, 10**9]}},
         {"preprocess": {"size": [8, 8], "fit": "__import__"}},
+        {"tiling": 640},
+        {"tiling": {"side": 640, "overlap": "half"}},
+        {"tiling": {"side": 0}},
+        {"tiling": {"side": 640, "shape": "hexagon"}},
     ],
 )
 def test_a_damaged_spec_is_refused(changes: dict[str, Any]) -> None:

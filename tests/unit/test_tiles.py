@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,11 @@ from PIL import Image as PillowImage
 
 from nayan.core.errors import ConfigError, FormatError
 from nayan.core.types import Boxes, Dataset, Image, Label, Sample
-from nayan.data.tiled import tile_dataset
-from nayan.runtime.tiles import merge, predict_samples_tiled, predict_tiled, tiles
+from nayan.data.tiled import tile_dataset, tile_views
+from nayan.runtime.predictor import Predictor, evaluate, predict_samples
+from nayan.runtime.preprocess import Placement, Preprocess
+from nayan.runtime.spec import Spec
+from nayan.runtime.tiles import Tiling, merge, predict_tiled, tiles
 
 
 def boxes(
@@ -44,6 +49,19 @@ def picture(*place: int, size: tuple[int, int] = (100, 250)) -> Image:
     left, top, right, bottom = place
     image[top:bottom, left:right] = 255
     return image
+
+
+def seeing_tiles(side: int, overlap: float = 0.2) -> Predictor:
+    """Return a predictor that finds the bright rectangle of each tile in the pixels of the network."""
+    tiling = Tiling(side, overlap)
+    spec = Spec("detection", "bright", {}, ("it",), Preprocess((100, 100), "letterbox"), tiling=tiling)
+
+    def decode(raw: Mapping[str, Any], placements: Sequence[Placement]) -> list[Boxes]:
+        found = bright(list(raw["pixels"] * (raw["pixels"] != 114)))
+        moved = [place.into_original(boxes.xyxy) for boxes, place in zip(found, placements, strict=True)]
+        return [Boxes(xyxy, boxes.labels, boxes.scores) for xyxy, boxes in zip(moved, found, strict=True)]
+
+    return Predictor(spec, lambda pixels: {"pixels": pixels}, decode)
 
 
 @pytest.mark.parametrize("place", [(10, 10, 20, 30), (80, 10, 120, 30), (5, 5, 240, 95), (150, 60, 250, 100)])
@@ -124,7 +142,7 @@ def test_samples_are_read_whole_and_a_broken_one_does_not_stop_the_others() -> N
         raise FormatError("broken")
 
     samples = [Sample("a", broken), Sample("b", lambda: picture(80, 10, 120, 30))]
-    first, second = predict_samples_tiled(bright, samples, tile=100)
+    first, second = predict_samples(seeing_tiles(100), samples)
     assert first[1] is None
     assert isinstance(first[2], FormatError)
     assert isinstance(second[2], Boxes)
@@ -185,6 +203,93 @@ def test_a_data_set_of_tiles_shows_the_cut_pictures_and_boxes(tmp_path: Path) ->
     assert cut.samples[1].path is None
     assert cut.samples[3].target is None
     assert cut.notes == ("first", "3 pictures are seen as 5 tiles")
+
+
+def test_the_whole_picture_is_shown_too_where_that_is_asked_for(tmp_path: Path) -> None:
+    cut = tile_dataset(data(tmp_path), 100, whole=True)
+    assert [sample.id for sample in cut.samples[2:5]] == [
+        *("in/large@whole.png", "memory.png", "unknown@0,0.png")
+    ]
+    assert cut.samples[2].load().shape == (100, 180, 3)
+
+
+def test_a_picture_that_cannot_be_read_stays_one_sample_for_the_loader_to_name(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    broken = Sample("broken.png", lambda *_: picture(0, 0, 1, 1), Boxes.none(), tmp_path / "broken.png")
+    views = tile_views(Dataset((broken,), ("a",), tmp_path, "coco"), Tiling(100))
+    assert views.data.samples == (broken,)
+    assert not views.places
+
+
+def test_a_picture_is_decoded_once_for_all_of_its_tiles() -> None:
+    decoded: list[str] = []
+
+    def sample(name: str) -> Sample:
+        def load(*_: object) -> Image:
+            decoded.append(name)
+            return picture(0, 0, 5, 5)
+
+        return Sample(name, load, Boxes.none())
+
+    names = [f"{number}.png" for number in range(6)]
+    cut = tile_dataset(Dataset(tuple(map(sample, names)), ("a",), Path(), "drawn"), 100)
+    decoded.clear()
+    for tile in cut.samples:
+        tile.load()
+    assert decoded == names
+    cut.samples[0].load()  # not kept any more
+    assert decoded == [*names, "0.png"]
+
+
+def test_what_is_found_in_views_is_put_together_as_prediction_does_it(tmp_path: Path) -> None:
+    places = [(80, 10, 120, 30), (5, 5, 240, 95), (10, 10, 20, 30)]
+    images = [picture(*place) for place in places]
+    samples = tuple(
+        Sample(f"{number}.png", lambda *_, image=image: image, boxes(place, scores=[1.0]))
+        for number, (image, place) in enumerate(zip(images, places, strict=True))
+    )
+    dataset = Dataset(samples, ("it",), tmp_path, "drawn", "val")
+    predictor = seeing_tiles(100)
+    views = tile_views(dataset, Tiling(100))
+    flat = Predictor(predictor.spec.with_(tiling=None), predictor.run, predictor.decode)
+    joined = views.join((sample.id, flat([sample.load()])[0]) for sample in views.data.samples)
+    whole = [found for _, _, found in predict_samples(predictor, samples)]
+    assert [sample.id for sample, _ in joined] == [sample.id for sample in samples]
+    for (_, found), expected, called in zip(joined, whole, predictor(images), strict=True):
+        assert isinstance(expected, Boxes)
+        assert isinstance(called, Boxes)
+        assert found.xyxy.tolist() == expected.xyxy.tolist() == called.xyxy.tolist()
+    assert joined[0][1].xyxy.tolist() == [list(places[0])]
+
+
+def test_a_predictor_is_evaluated_on_whole_pictures_merged_from_tiles() -> None:
+    seen: list[tuple[Any, Any]] = []
+
+    class Collect:
+        def update(self, predictions: Sequence[Any], targets: Sequence[Any]) -> None:
+            seen.extend(zip(predictions, targets, strict=True))
+
+        def compute(self) -> dict[str, float]:
+            return {"pictures": float(len(seen))}
+
+    samples = [Sample("a", lambda *_: picture(80, 10, 120, 30), boxes((80, 10, 120, 30)))]
+    assert evaluate(seeing_tiles(100), samples, Collect()).scores == {"pictures": 1.0}
+    assert seen[0][0].xyxy.tolist() == seen[0][1].xyxy.tolist()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"side": 0}, "impossible"),
+        ({"side": 100.0}, r"tiles of 100\.0 px"),
+        ({"side": True}, "tiles of True px"),
+        ({"side": 100, "overlap": 1.0}, "impossible"),
+        ({"side": 100, "least": 2.0}, r"detections from 2\.0 on"),
+    ],
+)
+def test_impossible_tilings_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Tiling(**fields)
 
 
 def test_only_boxes_can_be_cut(tmp_path: Path) -> None:

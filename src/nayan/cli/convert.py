@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from nayan.cli.output import COMMON, Common, Output
 from nayan.cli.val import Data, Format
+from nayan.data.formats import BOX_FORMATS, CLASS_FORMATS
 
 NewFolder = Annotated[Path, Parameter(help="a new folder")]
 
@@ -23,7 +24,7 @@ def convert(
     to: Annotated[
         str,
         Parameter(
-            help="format to write: folder, csv, idx; for boxes: coco, yolo, voc, csv_boxes, ...",
+            help=f"format to write: {', '.join(CLASS_FORMATS)}; for boxes: {', '.join(BOX_FORMATS)}",
             metavar="FORMAT",
         ),
     ],

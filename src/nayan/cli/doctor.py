@@ -32,8 +32,13 @@ def doctor(
         Parameter(help="leave out this check or family; repeat for more", metavar="CHECK", negative=""),
     ] = (),
     imgsz: Annotated[
-        int, Parameter(help="input of the detector in px, by which objects are small or not")
-    ] = 640,
+        int | None,
+        Parameter(
+            help="input of the detector in px, by which objects are small or not "
+            "[default: what `nayan train` would choose]",
+            metavar="N",
+        ),
+    ] = None,
     strict: Annotated[bool, Parameter(help="exit 3 on warnings too", negative="")] = False,
     common: Common = COMMON,
 ) -> Output:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from nayan.cli.output import COMMON, STDIN, Common, Output
-from nayan.cli.val import Backend, Model
+from nayan.cli.val import Backend, Model, Overlap, Tile
 from nayan.cli.video import NO_VIDEO, VideoOptions, given, options_of, output, progress, slot_text
 from nayan.core.errors import ConfigError, DataError
 
@@ -51,10 +51,8 @@ def predict(
     format: Annotated[
         Literal["json", "csv"] | None, Parameter(help="of the result, instead of plain text")
     ] = None,
-    tile: Annotated[
-        int | None, Parameter(help="look at tiles of N x N px, for small objects in large pictures")
-    ] = None,
-    overlap: Annotated[float, Parameter(help="of neighbouring tiles, as a fraction")] = 0.2,
+    tile: Tile = None,
+    overlap: Overlap = None,
     stock: Annotated[
         Path | None,
         Parameter(help="compare with a list (CSV or YAML) of what should be where", metavar="FILE"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from nayan.cli.output import COMMON, Common, Output
+from nayan.cli.val import Format
 
 # All defaults are None, "not given": only so can `config.yaml` say where each value came from, and a file
 # stand between the defaults of TrainConfig and the command line. A test holds the two lists together.
@@ -21,9 +22,7 @@ class What:
     """What is trained."""
 
     task: Annotated[str | None, Parameter(help="classify; by default what the data are for")] = None
-    format: Annotated[str | None, Parameter(help="of the data: folder, csv, idx; recognised by default")] = (
-        None
-    )
+    format: Format = None
     model: Annotated[str | None, Parameter(help="a name of `nayan models`, or any timm model")] = None
     backbone: Annotated[str | None, Parameter(help="the same for a task whose models stand on one")] = None
     weights: Annotated[
@@ -56,6 +55,25 @@ class Pictures:
     """What the network sees."""
 
     imgsz: Annotated[int | None, Parameter(help="side of the network's input in pixels")] = None
+    multi_scale: Annotated[
+        float | None,
+        Parameter(
+            help="let that side vary between steps by this share, either way: 0.5 is half to one and a half "
+            "[default: 0.0]",
+            metavar="F",
+        ),
+    ] = None
+    tile: Annotated[
+        int | None,
+        Parameter(
+            help="learn and look at tiles of N x N px, for small objects in large pictures; 0 does not "
+            "[default: 0]",
+            metavar="N",
+        ),
+    ] = None
+    overlap: Annotated[
+        float | None, Parameter(help="of neighbouring tiles, as a fraction [default: 0.2]", metavar="F")
+    ] = None
     batch: Annotated[str | None, Parameter(help="pictures a step [default: auto]", metavar="N|auto")] = None
     augment: Annotated[
         Literal["auto", "none", "photo", "symbol"] | None,

@@ -9,10 +9,24 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from nayan.cli.output import COMMON, Common, Output
+from nayan.data.formats import FORMATS
 
 Model = Annotated[Path, Parameter(help="a run folder or a bundle")]
 Data = Annotated[Path, Parameter(help="a folder of pictures, or a file that lists them")]
-Format = Annotated[str | None, Parameter(help="of the data: folder, csv, idx; recognised by default")]
+FORMAT_HELP = f"of the data: {', '.join(FORMATS)}; recognised by default"
+Format = Annotated[str | None, Parameter(help=FORMAT_HELP)]
+Tile = Annotated[
+    int | None,
+    Parameter(
+        help="look at tiles of N x N px, for small objects in large pictures; 0 for whole pictures "
+        "[default: as the model was trained]",
+        metavar="N",
+    ),
+]
+Overlap = Annotated[
+    float | None,
+    Parameter(help="of neighbouring tiles, as a fraction [default: as trained, or 0.2]", metavar="F"),
+]
 Backend = Annotated[
     Literal["auto", "onnx", "openvino"],
     Parameter(help="what runs the network; the fastest that is there by default"),
@@ -30,6 +44,8 @@ def val(
     format: Format = None,
     batch: Annotated[int, Parameter(help="pictures at once")] = 16,
     backend: Backend = "auto",
+    tile: Tile = None,
+    overlap: Overlap = None,
     common: Common = COMMON,
 ) -> Output:
     """Score a model on data with known answers.
@@ -38,7 +54,16 @@ def val(
     """
     from nayan import api
 
-    result = api.val(model, data, split=split, format=format, batch=batch, backend=backend)
+    result = api.val(
+        model,
+        data,
+        split=split,
+        format=format,
+        batch=batch,
+        backend=backend,
+        tile=tile,
+        overlap=overlap,
+    )
     for failure in result["failures"]:
         common.say(f"warning: not scored: {failure['source']}: {failure['error']}")
     title = f"{result['model']} on {result['data']} ({result['split']}, {result['pictures']:,} pictures):"

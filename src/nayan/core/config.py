@@ -70,6 +70,9 @@ class TrainConfig(BaseModel):
 
     # pictures
     imgsz: int | None = Field(default=None, ge=1)
+    multi_scale: float = Field(default=0.0, ge=0, lt=1)  # the side varies by this share; 0 = off
+    tile: int = Field(default=0, ge=0)  # side of the tiles that are looked at; 0 = whole pictures
+    overlap: float = Field(default=0.2, ge=0, lt=1)  # of neighbouring tiles
     batch: IntOrAuto = "auto"
     augment: Literal["auto", "none", "photo", "symbol"] = "auto"
     mixup: float = Field(default=0.0, ge=0)

@@ -35,8 +35,9 @@ def write_evaluation(
         calibration: what was fitted on validation, from `Task.calibrate`.
 
     Raises:
-        DataError: if not one picture can be read.
+        DataError: if a picture has no target to compare with, or not one can be read.
     """
+    _check_targets(data)
     card = CARDS[predictor.spec.task]
     module = card.metric.partition(":")[0]
     metric = resolve(card.metric)(predictor.spec.classes)
@@ -53,9 +54,10 @@ def write_evaluation(
     metric.update(predictions, targets)
     scores: dict[str, float] = dict(metric.compute())
     classes, preprocess = predictor.spec.classes, predictor.spec.preprocess
-    placements = [
-        preprocess.placement(_size(sample)) for sample, _ in seen if isinstance(sample.target, Boxes)
-    ]
+    tiling = predictor.spec.tiling
+    sizes = [_size(sample) for sample, _ in seen if isinstance(sample.target, Boxes)]
+    # of the part of a picture that the network sees: by how much it is shrunk says how large objects are
+    placements = [preprocess.placement(size if tiling is None else tiling.shown(size)) for size in sizes]
     worst = resolve(f"{module}:mistakes")(
         predictions, targets, classes, limit=MISTAKES, calibration=calibration
     )
@@ -65,6 +67,7 @@ def write_evaluation(
         "split": data.split,
         "metrics": scores,
         "imgsz": max(preprocess.size),
+        "tile": None if tiling is None else tiling.side,
         "details": metric.details(calibration=calibration, placements=placements),
         "calibration": {name: value for name, value in calibration.items() if name != "thresholds"},
         "thresholds": calibration.get("thresholds", []),
@@ -79,6 +82,16 @@ def write_evaluation(
     (run / "evaluation").mkdir(exist_ok=True)
     write_file(run / "evaluation" / f"{data.split}.json", json.dumps(document, ensure_ascii=False))
     return scores
+
+
+def _check_targets(data: Dataset) -> None:
+    unknown = [sample.id for sample in data.samples if sample.target is None]
+    if unknown:
+        raise DataError(
+            f"{data.root}: {len(unknown):,} of {len(data):,} pictures of the {data.split} split have no "
+            f"ground truth to compare with, the first is {unknown[0]}",
+            hint="annotate them (an empty list of boxes says that there is nothing), or take them out",
+        )
 
 
 def _size(sample: Sample) -> Size:

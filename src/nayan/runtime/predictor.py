@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +22,17 @@ from nayan.runtime.parity import Compare
 from nayan.runtime.preprocess import Placement
 from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
+from nayan.runtime.tiles import predict_tiled
 
 Backend = Callable[..., Mapping[str, NDArray[Any]]]
 """From (B, h, w, channels) uint8 pixels, B >= 1, further inputs by name, to the task's named outputs, each
 with B rows."""
 
+WHOLE_PICTURES = 2
+"""Decoded ahead where each is looked at in tiles: they are large."""
+
 _Ready = tuple[Image, NDArray[np.uint8], Placement]
+_Read = TypeVar("_Read")
 
 
 class Decode(Protocol):
@@ -70,13 +77,29 @@ class Predictor:
         """Return one prediction a picture, in order; none for no pictures.
 
         Args:
-            images: (H, W, 3) uint8 RGB, each of its own size; they run as one batch.
+            images: (H, W, 3) uint8 RGB, each of its own size; they run as one batch, or each in its tiles
+                where the spec says so.
 
         Raises:
             ShapeError: if a picture is not (H, W, 3) uint8.
         """
+        if self.spec.tiling is not None:
+            return [self.in_tiles(image) for image in images]
         placed = [self.spec.preprocess(image) for image in images]
         return self.predict_pixels([pixels for pixels, _ in placed], [placement for _, placement in placed])
+
+    def in_tiles(self, image: Image, *, batch: int = 8) -> Prediction:
+        """Return what is found in one picture, looked at in the tiles of the spec, `batch` at once.
+
+        Raises:
+            ConfigError: if the model does not find boxes.
+        """
+        tiling = self.spec.tiling
+        assert tiling is not None
+        look = replace(self, spec=self.spec.with_(tiling=None))
+        return predict_tiled(
+            look, image, tile=tiling.side, overlap=tiling.overlap, least=tiling.least, batch=batch
+        )
 
     def predict_pixels(
         self, pixels: Sequence[NDArray[np.uint8]], placements: Sequence[Placement]
@@ -113,30 +136,32 @@ def predict_samples(
 
     At most `2 * batch + threads` pictures are in memory. JPEGs are decoded only as large as the network
     needs, so the picture that is yielded may be smaller than the file; places in predictions are those in
-    the whole picture all the same.
+    the whole picture all the same. A model that looks in tiles gets whole pictures, a few of them ahead.
 
     Args:
         predictor: what predicts.
         samples: read lazily; an endless iterable is fine.
-        batch: pictures a call of the network.
+        batch: pictures, or tiles, a call of the network.
         threads: that read and preprocess pictures.
 
     Yields:
         (sample, picture, prediction); or (sample, None, error) for a picture that cannot be read, after
         which the others follow.
     """
-    waiting = iter(samples)
-    pending: deque[tuple[Sample, Future[_Ready]]] = deque()
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="nayan-decode")
-    try:
-        while True:
-            for sample in itertools.islice(waiting, 2 * batch + threads - len(pending)):
-                pending.append((sample, pool.submit(_read, sample, predictor.spec)))
-            if not pending:
-                return
-            yield from _predict_batch(predictor, [pending.popleft() for _ in range(min(batch, len(pending)))])
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    if predictor.spec.tiling is not None:
+        with contextlib.closing(
+            _read_ahead(samples, lambda sample: sample.load(), ahead=WHOLE_PICTURES, threads=threads)
+        ) as pictures:
+            for sample, image in pictures:
+                if isinstance(image, NayanError):
+                    yield sample, None, image
+                else:
+                    yield sample, image, predictor.in_tiles(image, batch=batch)
+        return
+    read = partial(_read, spec=predictor.spec)
+    with contextlib.closing(_read_ahead(samples, read, ahead=batch + threads, threads=threads)) as ready:
+        while outcomes := list(itertools.islice(ready, batch)):
+            yield from _predict_batch(predictor, outcomes)
 
 
 def evaluate(
@@ -179,6 +204,29 @@ def evaluate(
     return Evaluation(metric.compute(), pictures, tuple(failures), time.perf_counter() - start)
 
 
+def _read_ahead(
+    samples: Iterable[Sample], read: Callable[[Sample], _Read], *, ahead: int, threads: int
+) -> Iterator[tuple[Sample, _Read | NayanError]]:
+    """Yield what is read of each sample, in order, while threads read up to `ahead` of the next ones."""
+    waiting = iter(samples)
+    pending: deque[tuple[Sample, Future[_Read]]] = deque()
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="nayan-decode")
+    try:
+        while True:
+            for sample in itertools.islice(waiting, ahead + 1 - len(pending)):
+                pending.append((sample, pool.submit(read, sample)))
+            if not pending:
+                return
+            sample, future = pending.popleft()
+            try:
+                outcome: _Read | NayanError = future.result()
+            except NayanError as error:
+                outcome = error
+            yield sample, outcome
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
 def _read(sample: Sample, spec: Spec) -> _Ready:
     known = probe(sample.path).size if sample.path is not None else None
     image = sample.load(spec.preprocess.at_least(known))
@@ -187,14 +235,8 @@ def _read(sample: Sample, spec: Spec) -> _Ready:
 
 
 def _predict_batch(
-    predictor: Predictor, batch: Sequence[tuple[Sample, Future[_Ready]]]
+    predictor: Predictor, outcomes: Sequence[tuple[Sample, _Ready | NayanError]]
 ) -> Iterator[tuple[Sample, Image | None, Prediction | NayanError]]:
-    outcomes: list[tuple[Sample, _Ready | NayanError]] = []
-    for sample, future in batch:
-        try:
-            outcomes.append((sample, future.result()))
-        except NayanError as error:
-            outcomes.append((sample, error))
     ready = [outcome for _, outcome in outcomes if not isinstance(outcome, NayanError)]
     predictions = iter(
         predictor.predict_pixels([pixels for _, pixels, _ in ready], [place for *_, place in ready])

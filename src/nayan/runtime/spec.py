@@ -9,6 +9,7 @@ from typing import Any
 
 from nayan.core.errors import BundleError
 from nayan.runtime.preprocess import Preprocess
+from nayan.runtime.tiles import Tiling
 
 VERSION = 1
 
@@ -25,6 +26,8 @@ class Spec:
         preprocess: from a picture to the network's pixels.
         decode_args: thresholds and the like that turn outputs into predictions; fitted on validation.
         inputs: what the network takes beside the pixels, by name, and how it is made (`runtime.proposals`).
+        tiling: the parts in which it looks at a picture, for a detector that was trained on them; None for
+            one look at the whole.
         metrics: {split: {name: value}} as measured when the bundle was made.
         provenance: versions, data fingerprint, command, seed, licence of code and weights.
         version: of this document.
@@ -37,6 +40,7 @@ class Spec:
     preprocess: Preprocess
     decode_args: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    tiling: Tiling | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -73,6 +77,8 @@ class Spec:
             _check_types(record)
             record["preprocess"] = Preprocess.from_json(record["preprocess"])
             record["classes"] = tuple(record["classes"])
+            if record.get("tiling") is not None:
+                record["tiling"] = Tiling(**record["tiling"])
             return cls(**record)
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"spec.json is damaged: {error}") from error

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.boxes import area, iou_matrix
-from nayan.core.errors import ConfigError, NayanError
-from nayan.core.types import Boxes, Image, Sample, Size
+from nayan.core.errors import ConfigError
+from nayan.core.types import Boxes, Image, Size
 
 Tile = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the picture; right and bottom exclusive."""
@@ -28,12 +28,55 @@ Tile = tuple[int, int, int, int]
 SEAM_PX = 2.0
 """A detection that ends so close to an inner edge of its tile may go on behind it."""
 
-
 LEAST = 0.05
 """Score below which the detections of a tile are dropped, unless told otherwise."""
 
+OVERLAP = 0.2
+"""Of neighbouring tiles, as a fraction of a tile, unless told otherwise."""
 
-def tiles(size: Size, tile: int | Size, *, overlap: float = 0.2) -> list[Tile]:
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How a model looks at pictures: in tiles, and once at the whole for what is larger than a tile.
+
+    Attributes:
+        side: of a square tile in pixels of the picture.
+        overlap: of neighbours, as a fraction of the tile, at least 0 and less than 1.
+        least: score below which a detection is dropped before merging: each is compared with all others.
+    """
+
+    side: int
+    overlap: float = OVERLAP
+    least: float = LEAST
+
+    def __post_init__(self) -> None:
+        if type(self.side) is not int or not 0 <= self.least <= 1:
+            raise ConfigError(
+                f"tiles of {self.side!r} px with detections from {self.least!r} on: impossible",
+                hint="a tile has a whole number of px, such as 640; a score is a fraction from 0 to 1",
+            )
+        tiles((1, 1), self.side, overlap=self.overlap)
+
+    def views(self, size: Size) -> list[Tile]:
+        """Return the parts of a picture of (height, width) that are looked at, the whole picture last.
+
+        >>> Tiling(100).views((100, 180))
+        [(0, 0, 100, 100), (80, 0, 180, 100), (0, 0, 180, 100)]
+        >>> Tiling(100).views((60, 80))
+        [(0, 0, 80, 60)]
+        """
+        return views(size, self.side, overlap=self.overlap)
+
+    def shown(self, size: Size) -> Size:
+        """Return the (height, width) of the first part: by how much it is shrunk decides what can be seen.
+
+        >>> Tiling(100).shown((60, 180))
+        (60, 100)
+        """
+        return min(self.side, size[0]), min(self.side, size[1])
+
+
+def tiles(size: Size, tile: int | Size, *, overlap: float = OVERLAP) -> list[Tile]:
     """Return the tiles that cover a picture, row by row.
 
     They all have the size `tile`, except where the picture is smaller, and lie at equal distances, so the
@@ -63,12 +106,19 @@ def tiles(size: Size, tile: int | Size, *, overlap: float = 0.2) -> list[Tile]:
     ]
 
 
+def views(size: Size, tile: int | Size, *, overlap: float = OVERLAP, whole: bool = True) -> list[Tile]:
+    """Return the tiles of a picture and, where there are several and `whole` asks for it, the whole of it."""
+    height, width = size
+    places = tiles(size, tile, overlap=overlap)
+    return [*places, (0, 0, width, height)] if whole and len(places) > 1 else places
+
+
 def predict_tiled(
     predictor: Callable[[Sequence[Image]], Sequence[Any]],
     image: Image,
     *,
     tile: int | Size,
-    overlap: float = 0.2,
+    overlap: float = OVERLAP,
     whole: bool = True,
     least: float = LEAST,
     batch: int = 8,
@@ -91,42 +141,27 @@ def predict_tiled(
         ConfigError: for an impossible tile, or if the predictor does not find boxes.
     """
     height, width = image.shape[:2]
-    places = tiles((height, width), tile, overlap=overlap)
-    if whole and len(places) > 1:
-        places.append((0, 0, width, height))
-    found: list[tuple[Tile, Boxes]] = []
+    places = views((height, width), tile, overlap=overlap, whole=whole)
+    found: list[tuple[Tile, Any]] = []
     for first in range(0, len(places), batch):
         part = places[first : first + batch]
         crops = [np.ascontiguousarray(image[top:bottom, left:right]) for left, top, right, bottom in part]
-        found += (
-            (place, _scoring(boxes, least)) for place, boxes in zip(part, predictor(crops), strict=True)
-        )
-    return merge(found, (height, width))
+        found += zip(part, predictor(crops), strict=True)
+    return join_tiles(found, (height, width), least=least)
 
 
-def predict_samples_tiled(
-    predictor: Callable[[Sequence[Image]], Sequence[Any]],
-    samples: Iterable[Sample],
-    *,
-    tile: int | Size,
-    overlap: float = 0.2,
-    batch: int = 8,
-) -> Iterator[tuple[Sample, Image | None, Boxes | NayanError]]:
-    """Yield every sample with its picture and boxes, in order, as `predict_samples` does, but in tiles.
+def join_tiles(found: Iterable[tuple[Tile, Any]], size: Size, *, least: float = LEAST) -> Boxes:
+    """Return what a model said of the tiles of a picture as one answer: `merge` of what scores enough.
 
-    Pictures are decoded whole, one at a time, and every place is in their pixels. The arguments are those of
-    `predict_tiled`.
+    Args:
+        found: each tile with its prediction, in pixels of the tile.
+        size: (height, width) of the picture.
+        least: score below which a detection is dropped.
 
-    Yields:
-        (sample, picture, boxes); or (sample, None, error) for a picture that cannot be read.
+    Raises:
+        ConfigError: if the predictions are no boxes.
     """
-    for sample in samples:
-        try:
-            image = sample.load()
-        except NayanError as error:
-            yield sample, None, error
-            continue
-        yield sample, image, predict_tiled(predictor, image, tile=tile, overlap=overlap, batch=batch)
+    return merge([(tile, _scoring(prediction, least)) for tile, prediction in found], size)
 
 
 def merge(found: Sequence[tuple[Tile, Boxes]], size: Size, *, iou: float = 0.5, ios: float = 0.5) -> Boxes:

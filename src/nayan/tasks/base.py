@@ -68,11 +68,14 @@ class Judged:
         outputs: named as `deploy` names them, each with B rows.
         placements: where each picture lay in the network's input.
         truths: the ground truth of each.
+        predictions: for each, where they were put together from several looks at it; there are no outputs
+            then. None: to be decoded from the outputs.
     """
 
     outputs: Mapping[str, NDArray[Any]]
     placements: Sequence[Placement]
     truths: Sequence[Target]
+    predictions: Sequence[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,6 +30,7 @@ class Entry:
             with what the task has to know for it, such as {"anchors": 9}: how many.
         inputs: what the network takes beside the pixels, by the name of `forward`'s argument, each with how
             it is made, such as {"proposals": {"method": "selective_search", "count": 300}}.
+        fixed_size: whether its layers only fit the size of input that it was built for.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Entry:
     explain: tuple[str, ...] = ()
     fitted: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    fixed_size: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,19 @@ from nayan.core.events import EventLog
 from nayan.core.registry import resolve
 from nayan.core.types import Dataset, Label, Target
 from nayan.data.cache import DecodedCache
+from nayan.data.tiled import Views, tile_views
 from nayan.runtime.proposals import make_inputs
-from nayan.tasks.base import Batch, Item, Metric
+from nayan.tasks.base import Batch, Item, Judged, Metric
 from nayan.training.augment import Augment
 from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_bytes
 from nayan.training.freeze import Round, Tail
 from nayan.training.loader import Prepare, PrepareAugmented, Source, StreamSource, class_weights
 from nayan.training.loop import Feed
+from nayan.training.order import input_sizes
 from nayan.training.scene import SceneAugment
 from nayan.training.scenes import PrepareScene
 from nayan.training.setup import Setup
-from nayan.training.validate import score
+from nayan.training.validate import judge, score
 
 RAM_SHARE = 0.25  # of the memory that is free, for each of the caches
 DISK_LIMIT = 50 * 2**30
@@ -58,7 +60,7 @@ class Feeds:
         """Return what round `number` trains on and how it is validated."""
         setup, stretch = self.setup, self.rounds[number]
         if not stretch.views:
-            source = self.stream(setup.splits.train, augmented=True)
+            source = self.stream(setup.learnt, augmented=True)
             self._judge = (setup.network, self.validation())
             return Feed(setup.network, source, partial(self.validate, *self._judge))
         tail = Tail(setup.stages[stretch.first :])
@@ -68,7 +70,7 @@ class Feeds:
             text=f"round {stretch.name}: what the {stretch.first} frozen stages give is computed once "
             f"and cached, {views} view(s) a picture",
         )
-        train = self._features(stretch, setup.splits.train, views)
+        train = self._features(stretch, setup.learnt, views)
         val = self._features(stretch, setup.splits.val, 0)
         self._judge = (tail, val)
         return Feed(tail, train, partial(self.validate, *self._judge))
@@ -77,10 +79,23 @@ class Feeds:
         """Return what the last round was validated with: a module and the pictures or features it takes."""
         return self._judge or (self.setup.network, self.validation())
 
+    def judged(self) -> Iterator[Judged]:
+        """Yield what the network gives for the validation pictures, with what would have been right."""
+        setup = self.setup
+        module, source = self.judge()
+        return judge(
+            module,
+            source,
+            network=setup.network,
+            decode=resolve(setup.card.decode),
+            fabric=setup.fabric,
+            views=self.views,
+        )
+
     def validate(self, module: torch.nn.Module, source: Source) -> Mapping[str, float]:
         """Score a network or a tail of it."""
         setup = self.setup
-        metric: Metric = resolve(setup.card.metric)(setup.splits.train.classes)
+        metric: Metric = resolve(setup.card.metric)(setup.learnt.classes)
         return score(
             module,
             source,
@@ -89,11 +104,26 @@ class Feeds:
             metric=metric,
             decode=resolve(setup.card.decode),
             fabric=setup.fabric,
+            views=self.views,
         )
+
+    @cached_property
+    def views(self) -> Views | None:
+        """The validation pictures in tiles, where the network looks at them so."""
+        tiling = self.setup.tiling
+        return None if tiling is None else tile_views(self.setup.splits.val, tiling)
+
+    @property
+    def broken_pictures(self) -> list[str]:
+        """The names of the pictures that could not be read so far, one for all of its tiles."""
+        seen = [views.places for views in (self.setup.views, self.views) if views is not None]
+        places = {id: sample.id for each in seen for id, (sample, _) in each.items()}
+        return sorted({places.get(id, id) for id in self.broken})
 
     def validation(self) -> Source:
         """Return the validation pictures as prediction sees them."""
-        return self.stream(self.setup.splits.val, augmented=False)
+        data = self.setup.splits.val if self.views is None else self.views.data
+        return self.stream(data, augmented=False)
 
     def stream(self, data: Dataset, *, augmented: bool) -> StreamSource:
         """Return a source that decodes pictures; augmented ones are shuffled and divided among processes."""
@@ -101,6 +131,7 @@ class Feeds:
         prepare: Callable[[int, int], Item | None]
         if augmented and isinstance(setup.augment, SceneAugment):
             epochs = sum(stretch.epochs for stretch in self.rounds)
+            sizes = input_sizes(setup.preprocess.size, config.multi_scale) if config.multi_scale else ()
             prepare = PrepareScene(
                 data,
                 setup.preprocess,
@@ -110,6 +141,7 @@ class Feeds:
                 round(epochs * (1 - setup.augment.calm)) if epochs else 1_000_000,
                 self.broken,
                 self._extra,
+                tuple(sizes),
             )
         elif augmented:
             assert isinstance(setup.augment, Augment)
@@ -131,6 +163,7 @@ class Feeds:
             weights=self._balance([sample.target for sample in data.samples]) if augmented else None,
             rank=setup.fabric.global_rank if augmented else 0,
             world=setup.fabric.world_size if augmented else 1,
+            at_step=prepare.at_step if isinstance(prepare, PrepareScene) else None,
         )
 
     def _features(self, stretch: Round, data: Dataset, views: int) -> FeatureSource:
@@ -189,7 +222,7 @@ class Feeds:
         setup = self.setup
         size, channels = setup.preprocess.size, setup.preprocess.channels
         pixels = torch.zeros(1, channels, *size, dtype=torch.uint8)
-        one = feature_bytes(setup.stages[: stretch.first], pixels, setup.fabric) * len(setup.splits.train)
+        one = feature_bytes(setup.stages[: stretch.first], pixels, setup.fabric) * len(setup.learnt)
         views = max(1, min(stretch.views, int(_free_memory() * RAM_SHARE) // max(1, one)))
         if views < stretch.views:
             self.log("note", text=f"memory for {views} of {stretch.views} views a picture")
@@ -198,7 +231,7 @@ class Feeds:
     def _decoded(self, data: Dataset) -> DecodedCache | None:
         """Return the cache of decoded training pictures; "off" and validation have none."""
         config = self.setup.config
-        if config.cache == "off" or data is not self.setup.splits.train:
+        if config.cache == "off" or data is not self.setup.learnt:
             return None
         if self._cache is None:
             ram = config.cache in ("auto", "ram")
@@ -213,7 +246,7 @@ class Feeds:
         if self.setup.config.balance != "sampler":
             return None
         labels = [target.index for target in targets if isinstance(target, Label)]
-        weights = class_weights(labels, len(self.setup.splits.train.classes))
+        weights = class_weights(labels, len(self.setup.learnt.classes))
         return [float(weights[label]) for label in labels]
 
     def close(self) -> None:
@@ -224,7 +257,7 @@ class Feeds:
 
 def example_batch(feeds: Feeds, count: int) -> Batch:
     """Return one augmented batch of the first `count` training pictures that can be read."""
-    data = feeds.setup.splits.train
+    data = feeds.setup.learnt
     source: Any = feeds.stream(data, augmented=True)
     readable = (item for index in range(len(data)) if (item := source.prepare(index, 0)) is not None)
     return feeds.setup.task.collate(list(itertools.islice(readable, count)))

@@ -185,6 +185,8 @@ class StreamSource:
 
     Attributes:
         prepare: (index, epoch) -> Item.
+        at_step: (epoch, step) -> what prepares the pictures of that step, where that differs between steps;
+            None: `prepare` does.
         count: number of samples.
         collate: of the task.
         batch: pictures a step, over all processes together.
@@ -205,6 +207,7 @@ class StreamSource:
     weights: Sequence[float] | None = None
     rank: int = 0
     world: int = 1
+    at_step: Callable[[int, int], Callable[[int, int], Item | None]] | None = None
 
     @property
     def pictures(self) -> int:
@@ -229,7 +232,7 @@ class StreamSource:
         )
         parts = [np.array_split(part, self.world)[self.rank] for part in split_batches(order, self.batch)]
         given = start >= len(parts)
-        for items in self._ahead(parts[start:], epoch):
+        for items in self._ahead(parts[start:], epoch, start):
             if items:
                 given = True
                 yield self.collate(items)
@@ -238,14 +241,15 @@ class StreamSource:
         if not given:
             raise _unreadable("the data")
 
-    def _ahead(self, parts: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[list[Item]]:
+    def _ahead(self, parts: Sequence[NDArray[np.int64]], epoch: int, start: int) -> Iterator[list[Item]]:
         """Yield the items of each part that can be read, while those of the next parts are prepared."""
         with ThreadPoolExecutor(self.threads, thread_name_prefix="nayan-loader") as pool:
             waiting: deque[list[Future[list[Item]]]] = deque()
             try:
-                for part in parts:
+                for step, part in enumerate(parts, start):
+                    prepare = self.prepare if self.at_step is None else self.at_step(epoch, step)
                     chunks = np.array_split(part, max(1, -(-len(part) // CHUNK)))
-                    waiting.append([pool.submit(self._several, chunk, epoch) for chunk in chunks])
+                    waiting.append([pool.submit(_several, prepare, chunk, epoch) for chunk in chunks])
                     if len(waiting) > AHEAD:
                         yield _results(waiting.popleft())
                 while waiting:
@@ -255,10 +259,13 @@ class StreamSource:
                     for future in futures:
                         future.cancel()
 
-    def _several(self, indices: NDArray[np.int64], epoch: int) -> list[Item]:
-        """Return the items that can be read; several at once, since handing over costs as much as a crop."""
-        prepared = (self.prepare(index, epoch) for index in indices.tolist())
-        return [item for item in prepared if item is not None]
+
+def _several(
+    prepare: Callable[[int, int], Item | None], indices: NDArray[np.int64], epoch: int
+) -> list[Item]:
+    """Return the items that can be read; several at once, since handing over costs as much as a crop."""
+    prepared = (prepare(index, epoch) for index in indices.tolist())
+    return [item for item in prepared if item is not None]
 
 
 def _results(futures: Sequence[Future[list[Item]]]) -> list[Item]:

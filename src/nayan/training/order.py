@@ -1,18 +1,23 @@
 """Where randomness comes from in training: pure functions of the seed and the position.
 
 Nothing random is ever carried along. The order of samples depends on (seed, epoch), a sample's
-augmentation on (seed, epoch, index), a step's dropout and mixing on (seed, round, epoch, step).
+augmentation on (seed, epoch, index), a step's dropout and mixing on (seed, round, epoch, step), the size
+of its pictures on (seed, epoch, step).
 So a position is enough to resume bit for bit, and the number of workers cannot matter.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ORDER, _SAMPLE, _STEP = 1, 2, 3  # keeps the three streams apart
+from nayan.core.types import Size
+
+_ORDER, _SAMPLE, _STEP, _SIZE = 1, 2, 3, 4  # keeps the streams apart
+STRIDE = 32  # of the coarsest map of detectors; the side of their input is a multiple of it
 
 
 def epoch_order(
@@ -41,6 +46,30 @@ def step_seed(seed: int, part: int, *, epoch: int, step: int, rank: int = 0) -> 
     """Return a 63-bit seed for the dropout and mixing of one step of round `part`."""
     state = np.random.SeedSequence((seed, _STEP, part, epoch, step, rank)).generate_state(1, np.uint64)
     return int(state[0] >> 1)
+
+
+def input_sizes(size: Size, share: float) -> list[Size]:
+    """Return the sizes of input between which multi-scale training changes, the smallest first.
+
+    The longer side takes every multiple of 32 that is at most `share` shorter or longer than it was; the
+    other side follows it to its nearest multiple.
+
+    >>> input_sizes((128, 128), 0.3)
+    [(96, 96), (128, 128), (160, 160)]
+    >>> input_sizes((300, 300), 0.0)
+    []
+    """
+    longer = max(size)
+    first, last = math.ceil(longer * (1 - share) / STRIDE), math.floor(longer * (1 + share) / STRIDE)
+    factors = [number * STRIDE / longer for number in range(max(1, first), last + 1)]
+    rounded = [[max(1, round(side * factor / STRIDE)) * STRIDE for side in size] for factor in factors]
+    return [(height, width) for height, width in rounded]
+
+
+def step_size(seed: int, epoch: int, *, step: int, sizes: Sequence[Size]) -> Size:
+    """Return one of the sizes for the pictures of a step, the same in every process."""
+    rng = np.random.default_rng((seed, _SIZE, epoch, step))
+    return sizes[int(rng.integers(len(sizes)))]
 
 
 def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:

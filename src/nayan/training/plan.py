@@ -62,8 +62,8 @@ class Plan:
 def measure(feeds: Feeds, rounds: Sequence[Round]) -> Costs:
     """Try one batch on a copy of the network, in each way that the rounds will use it."""
     setup = feeds.setup
-    source = feeds.stream(setup.splits.train, augmented=True)
-    count = min(2 * TRIAL, len(setup.splits.train))
+    source = feeds.stream(setup.learnt, augmented=True)
+    count = min(2 * TRIAL, len(setup.learnt))
     begun = time.perf_counter()
     with ThreadPoolExecutor(setup.config.workers or 1) as pool:
         list(pool.map(lambda index: source.prepare(index, 0), range(count)))
@@ -120,7 +120,7 @@ def round_seconds(stretch: Round, costs: Costs, pictures: int) -> float:
 def make_plan(feeds: Feeds, rounds: Sequence[Round], costs: Costs) -> Plan:
     """Return the plan of a run."""
     setup = feeds.setup
-    train, val = len(setup.splits.train), len(setup.splits.val)
+    train, val = len(setup.learnt), len(setup.splits.val)
     batch = int(setup.config.batch)
     steps = sum(
         stretch.epochs * -(-train // (min(FEATURE_BATCH, max(8, train // 8)) if stretch.views else batch))

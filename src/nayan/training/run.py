@@ -44,7 +44,6 @@ from nayan.training.machine import choose_precision, device_kind, make_fabric
 from nayan.training.plan import fit_epochs, log_plan, measure
 from nayan.training.rounds import plan_rounds
 from nayan.training.setup import Opened, Setup, open_data, set_up
-from nayan.training.validate import judge
 
 PACKAGES = ("nayan", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow")
 MAY_CHANGE = ("epochs", "patience", "device", "workers", "checkpoint_every")  # on resuming
@@ -221,7 +220,7 @@ def _train(
         stages,
         recipe=setup.card.recipe,
         pretrained=pretrained,
-        pictures=len(setup.splits.train),
+        pictures=len(setup.learnt),
     )
     rounds = (
         _stored_rounds(checkpoint, config.epochs)
@@ -230,7 +229,7 @@ def _train(
     )
     costs = measure(feeds, rounds)
     if config.time and not checkpoint:
-        rounds = fit_epochs(rounds, costs, pictures=len(setup.splits.train), budget=config.time)
+        rounds = fit_epochs(rounds, costs, pictures=len(setup.learnt), budget=config.time)
     feeds.rounds = rounds = fabric.broadcast(rounds)  # what one process measured holds for all
     feeds.setup = setup = resolve_rounds(setup, rounds)
     if fabric.is_global_zero:
@@ -260,16 +259,13 @@ def _train(
     progress = fit(job, checkpoint)
     timings["training"] = time.monotonic() - begun
     begun = time.monotonic()
-    module, source = feeds.judge()
-    judged = judge(module, source, network=setup.network, fabric=fabric)
-    calibration = setup.task.calibrate(setup.network, judged)
+    calibration = setup.task.calibrate(setup.network, feeds.judged())
     timings["calibration"] = time.monotonic() - begun
     feeds.close()
-    if feeds.broken:
+    if broken := feeds.broken_pictures:
         log(
             "warning",
-            text=f"{len(feeds.broken)} pictures could not be read and were left out: "
-            + ", ".join(sorted(feeds.broken)[:5]),
+            text=f"{len(broken)} pictures could not be read and were left out: " + ", ".join(broken[:5]),
             hint="run `nayan doctor DATA` for the whole list",
         )
     spec = _spec(setup, calibration, data_id, progress)
@@ -374,7 +370,7 @@ def _stored_rounds(checkpoint: Checkpoint, epochs: int | None) -> tuple[Round, .
 
 def _show_augmented(feeds: Feeds, folder: Path) -> None:
     """Write a sheet of training pictures as the network will see them."""
-    data = feeds.setup.splits.train
+    data = feeds.setup.learnt
     source: Any = feeds.stream(data, augmented=True)
     rows = np.unique(np.linspace(0, len(data) - 1, 12).astype(int))
     items = [item for row in rows if (item := source.prepare(int(row), 0)) is not None]
@@ -403,6 +399,7 @@ def _spec(setup: Setup, calibration: Mapping[str, Any], data_id: str, progress: 
         preprocess=setup.preprocess,
         decode_args={"thresholds": calibration["thresholds"]} if "thresholds" in calibration else {},
         inputs=dict(setup.entry.inputs),
+        tiling=setup.tiling,
         provenance={
             "data": {
                 "path": str(setup.splits.train.root),

@@ -13,7 +13,7 @@ from nayan.data.cache import DecodedCache
 from nayan.runtime.preprocess import Placement, Preprocess, resize, to_channels
 from nayan.tasks.base import Item
 from nayan.training.loader import Extra, no_extra
-from nayan.training.order import sample_rng
+from nayan.training.order import sample_rng, step_size
 from nayan.training.scene import Scene, SceneAugment
 
 
@@ -24,6 +24,8 @@ class PrepareScene:
     Attributes:
         data: the samples; their targets are `Boxes`.
         preprocess: of the network; only its size and channels count, augmentation does the fitting.
+        sizes: (height, width) of the input between which steps change, the largest last; () for that of
+            `preprocess`. Pictures are kept as large as the largest needs.
         augment: what may happen to a picture.
         seed: of the run.
         cache: keeps decoded pictures, no larger than the network's input needs; None decodes each time.
@@ -40,6 +42,7 @@ class PrepareScene:
     calm_from: int = 1_000_000
     broken: dict[str, str] = field(default_factory=dict)
     extra: Extra = no_extra
+    sizes: tuple[Size, ...] = ()
     _sizes: dict[int, Size] = field(default_factory=dict, repr=False)
 
     def __call__(self, index: int, epoch: int) -> Item | None:
@@ -58,6 +61,13 @@ class PrepareScene:
         place = Placement(size, (1.0, 1.0), (0.0, 0.0))
         return Item(pixels, scene.boxes, sample.id, place, scene.boxes, self.extra(pixels))
 
+    def at_step(self, epoch: int, step: int) -> PrepareScene:
+        """Return the same for the pictures of one step of an epoch; both share what they have read."""
+        if not self.sizes:
+            return self
+        size = step_size(self.seed, epoch, step=step, sizes=self.sizes)
+        return replace(self, preprocess=replace(self.preprocess, size=size))
+
     def _read(self, index: int) -> Scene | None:
         """Return a sample with its boxes in pixels of the picture as it was loaded."""
         sample = self.data.samples[index]
@@ -65,7 +75,8 @@ class PrepareScene:
         try:
             if index not in self._sizes and sample.path is not None:
                 self._sizes[index] = probe(sample.path).size
-            if kept is None:
+            # where no file says it, only the whole picture knows its size, not what is kept of it
+            if kept is None or index not in self._sizes:
                 kept = sample.load(self._stored(self._sizes.get(index)))
                 self._sizes.setdefault(index, (kept.shape[0], kept.shape[1]))
                 if self.cache is not None:
@@ -83,5 +94,6 @@ class PrepareScene:
         return Scene(kept, boxes)
 
     def _stored(self, original: Size | None) -> Size:
-        """Return the (height, width) at which a picture just fills the network's input."""
-        return replace(self.preprocess, fit="letterbox").at_least(original)
+        """Return the (height, width) at which a picture just fills the network's largest input."""
+        size = self.sizes[-1] if self.sizes else self.preprocess.size
+        return replace(self.preprocess, fit="letterbox", size=size).at_least(original)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 
 from nayan.core.config import TrainConfig
-from nayan.core.errors import ConfigError, DataError, NayanError, NotFound
+from nayan.core.errors import ConfigError, DataError, NotFound
 from nayan.core.events import EventLog
-from nayan.core.image import probe
 from nayan.core.registry import Catalog, resolve
 from nayan.core.types import Boxes, Dataset, Label, Size, Target
+from nayan.data.sides import choose_side
 from nayan.data.splits import Splits, open_splits
+from nayan.data.tiled import Views, tile_views
 from nayan.parts.weights import (
     WeightsReport,
     load_weights,
@@ -26,16 +27,18 @@ from nayan.parts.weights import (
     stated_normalisation,
 )
 from nayan.runtime.preprocess import Preprocess
+from nayan.runtime.tiles import Tiling
 from nayan.tasks import CARDS, by_verb
 from nayan.tasks.base import Task
 from nayan.tasks.cards import Entry, TaskCard
+from nayan.tasks.tiling import choose_tiling
 from nayan.training.augment import Augment, choose_policy
 from nayan.training.freeze import Stages, parse_freeze
 from nayan.training.loader import class_weights
+from nayan.training.looks import Looks, look_at
 from nayan.training.machine import SMALL_PICTURE, choose_precision, cores, device_kind, set_threads
+from nayan.training.order import STRIDE, input_sizes
 from nayan.training.scene import SCENES, SceneAugment
-
-LOOKED_AT = 64  # pictures whose size and colours are looked at before training
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,8 @@ class Setup:
         origins: where each value came from; "auto: REASON" for those that were chosen here.
         card, entry: of the task and the model.
         splits: the data.
+        tiling: the tiles in which pictures are looked at; None for whole pictures.
+        views: the training pictures in these tiles.
         model_args: what the builder was called with, beside the classes.
         preprocess: of the network.
         augment: of the training pictures.
@@ -60,6 +65,8 @@ class Setup:
     card: TaskCard
     entry: Entry
     splits: Splits
+    tiling: Tiling | None
+    views: Views | None
     model_args: dict[str, Any]
     preprocess: Preprocess
     augment: Augment | SceneAugment
@@ -68,6 +75,11 @@ class Setup:
     network: Any
     stages: Stages
     weights: WeightsReport
+
+    @property
+    def learnt(self) -> Dataset:
+        """The training pictures as they are learnt, in tiles where that is asked for."""
+        return self.splits.train if self.views is None else self.views.data
 
 
 def set_up(
@@ -109,12 +121,20 @@ def set_up(
     choose(
         "weights", published, f"what {entry.name} has" if named else "no network to take them from is named"
     )
-    looks = _look(splits.train)
+    tiling = _tiling(config, card)
+    views = None if tiling is None else tile_views(splits.train, tiling)
+    learnt = splits.train if views is None else views.data
+    if views is not None:
+        log("note", text=f"train: {learnt.notes[-1]}")
+    looks = look_at(learnt)
     if config.imgsz is None and not card.backbone_is_model and entry.preprocess.fit == "letterbox":
-        side, why = choose_side(splits.train, looks.sizes, most=entry.preprocess.size[0])
+        truths = [s.target for s in learnt.samples if isinstance(s.target, Boxes)]
+        side, why = choose_side(truths, looks.sizes, most=entry.preprocess.size[0])
         choose("imgsz", side, why)
     preprocess = _preprocess(entry, choose.config, looks)
     choose("imgsz", preprocess.size[0], f"the size that {entry.name} was made for")
+    if config.multi_scale:
+        _check_multi_scale(config, card, entry, preprocess.size)
     augment: Augment | SceneAugment
     policy, augment = choose_policy(config.augment, looks.sizes, gray=looks.gray)
     if "Boxes" in card.targets:
@@ -126,7 +146,7 @@ def set_up(
         choose("label_smoothing", smooth, "photographs are noisily labelled")
         choose("dropout", 0.2 if policy == "photo" else 0.0, f"{policy} pictures")
     choose("weight_decay", 0.05 if config.optimizer == "adamw" else 5e-4, config.optimizer)
-    choose.always("batch", _batch(config, len(splits.train), card.recipe.batch), "the size of the data")
+    choose.always("batch", _batch(config, len(learnt), card.recipe.batch), "the size of the data")
     choose.always("device", kind if config.device == "auto" else config.device, "what PyTorch finds")
     choose.always("precision", choose_precision(config.precision, kind), f"the fastest on this {kind}")
     small = max(preprocess.size) <= SMALL_PICTURE  # where threads mostly wait for the interpreter
@@ -140,7 +160,7 @@ def set_up(
     if file:
         preprocess = _as_stated(preprocess, file)
     args = _model_args(choose.config, card, entry, preprocess)
-    args |= task.data_args(entry, splits.train, preprocess=preprocess)
+    args |= task.data_args(entry, learnt, preprocess=preprocess)
     network: Any = task.build(entry, splits.train.classes, **args)
     report = load_weights(network, (file or source) if fetch_weights else "none", entry)
     log("note", text=report.summary)
@@ -153,6 +173,8 @@ def set_up(
         card=card,
         entry=entry,
         splits=splits,
+        tiling=tiling,
+        views=views,
         model_args=args,
         preprocess=preprocess,
         augment=augment,
@@ -183,50 +205,6 @@ class _Choices:
             self.origins[name] = f"auto: {why}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Looks:
-    gray: bool
-    sizes: tuple[Size, ...]
-    mean: tuple[float, ...]  # of each channel, for pixels in [0, 1]
-    std: tuple[float, ...]
-
-    @property
-    def median(self) -> int:
-        return int(np.median([min(size) for size in self.sizes])) if self.sizes else 0
-
-
-def _look(data: Dataset) -> _Looks:
-    """Look at evenly spaced pictures: their sizes, and whether all are gray."""
-    rows = np.unique(np.linspace(0, len(data) - 1, LOOKED_AT).astype(int))
-    sizes: list[Size] = []
-    moments: list[NDArray[np.float64]] = []
-    gray = True
-    for row in rows:
-        sample = data.samples[row]
-        try:
-            image = sample.load((64, 64))
-            sizes.append(probe(sample.path).size if sample.path else (image.shape[0], image.shape[1]))
-        except NayanError:  # broken pictures are counted and reported by the loader
-            continue
-        pixels = image.reshape(-1, 3) / 255.0
-        moments.append(np.stack([pixels.mean(0), (pixels**2).mean(0)]))
-        gray = gray and bool(
-            (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()
-        )
-    if not sizes:
-        raise DataError(
-            f"{data.root}: none of {len(rows)} training pictures that were looked at can be read",
-            hint="run `nayan doctor DATA` for the list of broken files",
-        )
-    mean, square = np.mean(moments, axis=0)
-    std = np.sqrt(np.maximum(square - mean**2, 1e-4))
-    return _Looks(gray, tuple(sizes), _rounded(mean), _rounded(std))
-
-
-def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
-    return tuple(round(float(value), 4) for value in values)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
     """The data of a run, and the task that they are for."""
@@ -253,27 +231,38 @@ def open_data(config: TrainConfig) -> Opened:
     return Opened(splits, _card(config, splits))
 
 
-SIDES = (320, 416, 512, 640)
-"""Sides of a detector's input that are chosen among."""
-SMALL_OBJECT = 14.0
-"""Pixels: objects whose side is shorter in the network's input are hard to find."""
+def _check_multi_scale(config: TrainConfig, card: TaskCard, entry: Entry, size: Size) -> None:
+    """Raise ConfigError where the size of the input cannot vary as asked for."""
+    asked = f"--multi-scale {config.multi_scale:g}"
+    if "Boxes" not in card.targets:
+        raise ConfigError(f"{asked} is for detectors, this is {card.name}", hint="leave it out")
+    if entry.fixed_size:
+        raise ConfigError(
+            f"{asked}: {entry.name} takes pictures of one size only", hint="leave it out, or use --model yolo"
+        )
+    if entry.inputs:
+        raise ConfigError(
+            f"{asked}: the {' and '.join(entry.inputs)} of {entry.name} are made for one size of picture",
+            hint="leave it out, or use --model faster_rcnn, which proposes by itself",
+        )
+    if len(input_sizes(size, config.multi_scale)) < 2:
+        raise ConfigError(
+            f"{asked}: no two multiples of {STRIDE} px are that near to {max(size)} px",
+            hint=f"give at least {math.ceil(100 * STRIDE / max(size)) / 100:g}",
+        )
 
 
-def choose_side(data: Dataset, sizes: Sequence[Size], *, most: int) -> tuple[int, str]:
-    """Return the shortest of `SIDES`, up to `most`, at which nine of ten objects are not small; and why.
+LEAST_TILE = 32
+"""Pixels; from smaller tiles nothing can be learnt, and there would be millions."""
 
-    Larger ones cost time in proportion to their area, so that what is large already is not enlarged.
-    """
-    longer = float(np.median([max(size) for size in sizes]))
-    objects = [np.sqrt(s.target.covered) for s in data.samples if isinstance(s.target, Boxes)]
-    known = np.concatenate(objects) if objects else np.zeros(0)
-    if not len(known):
-        return most, "no object says how small they are"
-    small = max(1.0, float(np.quantile(known, 0.1)))
-    fitting = [side for side in SIDES if side <= most and small * side / longer >= SMALL_OBJECT]
-    side = min(fitting, default=most)
-    text = f"nine of ten objects are at least {small * side / longer:.0f} px there"
-    return side, text
+
+def _tiling(config: TrainConfig, card: TaskCard) -> Tiling | None:
+    if 0 < config.tile < LEAST_TILE:
+        raise ConfigError(
+            f"--tile {config.tile}: a tile has {LEAST_TILE} px or more",
+            hint="640 is usual; the usual object should fit into the overlap of two tiles",
+        )
+    return choose_tiling(card, config.tile, config.overlap)
 
 
 def _only_classes(splits: Splits, names: Sequence[str]) -> Splits:
@@ -341,7 +330,7 @@ def _entry(config: TrainConfig, card: TaskCard) -> Entry:
     return catalog[config.model or config.backbone or card.default_model]
 
 
-def _preprocess(entry: Entry, config: TrainConfig, looks: _Looks) -> Preprocess:
+def _preprocess(entry: Entry, config: TrainConfig, looks: Looks) -> Preprocess:
     """Return the entry's preprocessing; without weights it is normalised by the mean of these pictures.
 
     A picture's background then lies near the zeros that convolutions pad with.

@@ -24,6 +24,7 @@ def _torchvision(
     paper: str,
     parameters: int,
     preprocess: Preprocess,
+    fixed_size: bool = False,
 ) -> Entry:
     """Return a detector of torchvision, whose weights are for COCO; parameters as with its 91 outputs."""
     return Entry(
@@ -37,6 +38,7 @@ def _torchvision(
         pretrained="coco",
         parameters=parameters,
         args={"architecture": name},
+        fixed_size=fixed_size,
     )
 
 
@@ -49,6 +51,7 @@ def _ladder(
     side: int = 320,
     args: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Any] | None = None,
+    fixed_size: bool = False,
 ) -> Entry:
     """Return a detector of ours on a backbone of timm, MobileNetV2 unless the user names another."""
     return Entry(
@@ -61,6 +64,7 @@ def _ladder(
         weights="backbone: timm/mobilenetv2_100.ra_in1k (Apache-2.0)",
         args=args or {},
         inputs=inputs or {},
+        fixed_size=fixed_size,
     )
 
 
@@ -70,12 +74,19 @@ def _proposals(count: int) -> dict[str, Any]:
 
 
 REGION_LADDER = (
-    _ladder("localizer", "localizer:localizer", "one object a picture: is there one, where, which", side=224),
+    _ladder(
+        "localizer",
+        "localizer:localizer",
+        "one object a picture: is there one, where, which",
+        side=224,
+        fixed_size=True,  # dense layers
+    ),
     _ladder(
         "sliding_window",
         "sliding_window:sliding_window",
         "a classifier that looks through every window, in one pass",
         paper="arXiv:1312.6229",
+        fixed_size=True,  # the largest window is as large as the picture
     ),
     _ladder(
         "rcnn",
@@ -114,6 +125,7 @@ YOLO_LADDER = (
         summary="the whole picture to a grid of answers, in one look",
         paper="arXiv:1506.02640",
         licence="Apache-2.0",
+        fixed_size=True,  # dense layers
     ),
     Entry(
         "yolo_v2",
@@ -186,6 +198,7 @@ TORCHVISION = (
         preprocess=Preprocess(
             (300, 300), "stretch", mean=(0.48235, 0.45882, 0.40784), std=(1 / 255, 1 / 255, 1 / 255)
         ),
+        fixed_size=True,  # a smaller picture is used up before the last map
     ),
     _torchvision(
         "ssdlite320_mobilenet_v3_large",

@@ -128,7 +128,8 @@ class DetectionTask(Task):
         found: list[Boxes] = []
         known: list[Boxes] = []
         for batch in judged:
-            predictions = decode(batch.outputs, batch.placements)
+            joined = batch.predictions
+            predictions = decode(batch.outputs, batch.placements) if joined is None else joined
             for prediction, truth in zip(predictions, batch.truths, strict=True):
                 if isinstance(truth, Boxes):
                     found.append(prediction)
