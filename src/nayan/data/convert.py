@@ -75,7 +75,7 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
     splits: Mapping[str, Dataset] = {
         name: found.reader.read(src, name) for name in found.reader.splits(src) or ("all",)
     }
-    left_out = []
+    left_out: list[str] = []
     if to in WITHOUT_CROWDS:
         splits, left_out = _without_crowds(splits, to)
     before = count(splits)

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -206,7 +206,7 @@ def evaluate(
 
 def _read_ahead(
     samples: Iterable[Sample], read: Callable[[Sample], _Read], *, ahead: int, threads: int
-) -> Iterator[tuple[Sample, _Read | NayanError]]:
+) -> Generator[tuple[Sample, _Read | NayanError], None, None]:
     """Yield what is read of each sample, in order, while threads read up to `ahead` of the next ones."""
     waiting = iter(samples)
     pending: deque[tuple[Sample, Future[_Read]]] = deque()
