@@ -13,12 +13,22 @@ from torch import nn
 
 from nayan.core.errors import ConfigError, FormatError
 from nayan.core.types import Dataset, Label, Sample
+from nayan.parts.pyramid import build_pyramid
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks.classification.models import lenet
 from nayan.tasks.classification.task import ClassificationTask
 from nayan.training.augment import POLICIES
 from nayan.training.features import VIEW_EPOCH, extract, feature_bytes
-from nayan.training.freeze import Tail, apply_freeze, parse_freeze, set_mode
+from nayan.training.freeze import (
+    SETTLED_RATE,
+    Round,
+    Tail,
+    apply_freeze,
+    lr_scale,
+    parse_freeze,
+    set_mode,
+    settle,
+)
 from nayan.training.loader import Prepare, PrepareAugmented, StreamSource
 
 NAMES = ("c1", "c3", "c5", "f6", "head")
@@ -64,6 +74,26 @@ def test_frozen_stages_take_no_gradient_and_keep_their_statistics(keep: bool, mo
     assert [module.training for _, module in stages] == [False, True, True]
     apply_freeze(stages, 0)
     assert all(p.requires_grad for _, module in stages for p in module.parameters())
+
+
+def test_a_pretrained_pyramid_is_adapted_while_what_is_new_learns_fully() -> None:
+    pyramid, neck = build_pyramid("resnet18", size=(64, 64)), nn.BatchNorm2d(128)
+    network = nn.ModuleDict({"backbone": pyramid, "neck": neck})
+    stages = list(network.items())
+    for _ in range(2):  # each epoch asks for it again
+        apply_freeze(stages, 0)
+        set_mode(stages, 0, keep_statistics=False)
+        settle(network)
+    frozen = {name.split(".")[1] for name, p in pyramid.named_parameters() if not p.requires_grad}
+    assert frozen == {"conv1", "bn1", "layer1"}
+    before = pyramid.model.bn1.running_mean.clone()
+    neck(pyramid(torch.rand(2, 3, 64, 64))[0]).sum().backward()
+    assert torch.equal(pyramid.model.bn1.running_mean, before)
+    assert neck.running_mean is not None
+    assert bool(neck.running_mean.any())
+    slow = lr_scale(network, stages, Round("fine-tune", 0, 1, 0.1, settled=True))
+    assert set(slow.values()) == {SETTLED_RATE}
+    assert {id(p) for p in pyramid.parameters()} == set(slow)
 
 
 def tiny_lenet(*, dropout: float = 0.0) -> nn.Module:

@@ -93,6 +93,17 @@ def test_the_average_follows_its_formula() -> None:
         assert float(average.shadow["weight"]) == pytest.approx(expected)
 
 
+def test_running_statistics_are_averaged_like_the_weights() -> None:
+    norm = nn.BatchNorm1d(2)
+    average = Average(norm, 0.5)
+    norm.train()(torch.full((4, 2), 10.0))
+    average.update()
+    share = 1 - 2 / 11
+    assert average.shadow["running_mean"].tolist() == pytest.approx([share * 1.0, share * 1.0])
+    assert norm.running_mean is not None
+    assert norm.running_mean.tolist() == pytest.approx([1.0, 1.0])
+
+
 def test_what_is_frozen_has_no_average() -> None:
     model = network()
     model[0].requires_grad_(False)

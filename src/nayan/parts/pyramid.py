@@ -25,6 +25,8 @@ from nayan.parts.published import architecture_names, weights_names
 
 PROBE_SIZE = 64
 """Pixels of the picture with which the stages are looked for."""
+EARLY_STRIDE = 4
+"""Stages up to here see edges, colours and textures, which are the same in every set of pictures."""
 
 
 class Pyramid(nn.Module):
@@ -39,6 +41,7 @@ class Pyramid(nn.Module):
         channels: D of each map.
         strides: input pixels for one cell of each map.
         stages: the ordered (name, module) steps that hold every parameter once.
+        early: how many of them end at a stride of `EARLY_STRIDE` or less.
         published: how weight files name it.
     """
 
@@ -50,6 +53,7 @@ class Pyramid(nn.Module):
         channels: Sequence[int],
         strides: Sequence[int],
         stages: Stages,
+        early: int,
         published: Published,
     ) -> None:
         super().__init__()
@@ -59,6 +63,12 @@ class Pyramid(nn.Module):
         self.strides = tuple(strides)
         self._indices = tuple(indices)
         self._stages = tuple(stages)
+        self._early = early
+
+    @property
+    def early(self) -> list[nn.Module]:
+        """The first stages, up to `EARLY_STRIDE`; none where the network is no chain."""
+        return [stage for _, stage in self._stages[: self._early]]
 
     @property
     def stages(self) -> tuple[tuple[str, nn.Module], ...]:
@@ -106,12 +116,15 @@ def build_pyramid(
     model, published = _create(name, channels, size, pad_type)
     rows = _rows(model, name, strides)
     indices = model.prune_intermediate_layers([index for index, _ in rows], prune_norm=True, prune_head=True)
+    probe_size = published.fixed_size or (PROBE_SIZE, PROBE_SIZE)
+    stages, early = _stages(model, indices, channels, probe_size)
     return Pyramid(
         model,
         indices=indices,
         channels=[row["num_chs"] for _, row in rows],
         strides=strides,
-        stages=_stages(model, indices, channels, published.fixed_size or (PROBE_SIZE, PROBE_SIZE)),
+        stages=stages,
+        early=early,
         published=published,
     )
 
@@ -160,16 +173,23 @@ def _rows(model: Any, name: str, strides: Sequence[int]) -> list[tuple[int, dict
     return [deepest[stride] for stride in strides]
 
 
-def _stages(model: nn.Module, indices: Sequence[int], channels: int, probe_size: Size) -> Stages:
-    """Return the steps that hold the parameters; one step where the network is no chain."""
+def _stages(model: nn.Module, indices: Sequence[int], channels: int, probe_size: Size) -> tuple[Stages, int]:
+    """Return the steps that hold the parameters, and how many are early; one step where it is no chain."""
     was_training = model.training
     model.eval()
     parameter = next(model.parameters())
     probe = torch.linspace(-1, 1, channels * probe_size[0] * probe_size[1], device=parameter.device)
-    run = functools.partial(_last_map, indices)
-    stages, _, _ = find_stages(model, run, probe.reshape(1, channels, *probe_size))
+    x = probe.reshape(1, channels, *probe_size)
+    stages, _, _ = find_stages(model, functools.partial(_last_map, indices), x)
+    early = 0
+    with torch.no_grad():
+        for _, stage in stages if len(stages) > 1 else ():
+            x = stage(x)
+            if x.shape[-2] * EARLY_STRIDE < probe_size[0]:
+                break
+            early += 1
     model.train(was_training)
-    return stages
+    return stages, early
 
 
 def _last_map(indices: Sequence[int], model: nn.Module, images: Tensor) -> Tensor:

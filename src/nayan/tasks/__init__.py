@@ -48,7 +48,7 @@ CARDS = Catalog(
                 batch=8,
                 ema=0.995,
                 lr={
-                    "adamw": {"small": 2e-3, "scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
+                    "adamw": {"small": 2e-3, "scratch": 2e-3, "head": 2e-3, "tune": 2e-3},
                     "sgd": {"small": 0.02, "scratch": 0.02, "head": 0.01, "tune": 0.01},
                 },
                 cached=False,

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nayan.core.errors import ConfigError
+from nayan.parts.pyramid import Pyramid
+
+SETTLED_RATE = 0.25
+"""Share of the learning rate at which a pretrained pyramid learns beside a neck and a head that are new."""
 
 Stages = Sequence[tuple[str, nn.Module]]
 """Named steps from input to output whose chain is a network; the head is the last."""
@@ -27,6 +31,7 @@ class Round:
             every epoch augments anew.
         keep_statistics: BatchNorm keeps the running statistics it came with.
         stage_decay: each stage further from the head learns at this share of the next one's rate.
+        settled: whether the network stands on a pretrained pyramid that only has to be adapted: see `settle`.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Round:
     views: int = 0
     keep_statistics: bool = False
     stage_decay: float = 1.0
+    settled: bool = False
 
 
 class Tail(nn.Module):
@@ -91,6 +97,32 @@ def stage_lr_scale(stages: Stages, decay: float) -> Mapping[int, float]:
         for parameter in module.parameters():
             scale.setdefault(id(parameter), decay**depth)
     return scale
+
+
+def lr_scale(network: nn.Module, stages: Stages, stretch: Round) -> Mapping[int, float]:
+    """Return {id(parameter): factor on the round's rate} for the parameters that learn slower than others."""
+    if stretch.settled:
+        return {id(p): SETTLED_RATE for pyramid in _pyramids(network) for p in pyramid.parameters()}
+    return stage_lr_scale(stages, stretch.stage_decay)
+
+
+def settle(network: nn.Module) -> None:
+    """Keep of pretrained pyramids what need not change: the early stages, and all statistics of BatchNorm.
+
+    The few large pictures of a detector's batch give worse statistics than those of ImageNet, and the early
+    stages take most of the memory (He et al. 2017, arXiv:1703.06870, and Detectron after it).
+    """
+    for pyramid in _pyramids(network):
+        for stage in pyramid.early:
+            stage.requires_grad_(False)
+            stage.eval()
+        for part in pyramid.modules():
+            if isinstance(part, _BatchNorm):
+                part.eval()
+
+
+def _pyramids(network: nn.Module) -> list[Pyramid]:
+    return [part for part in network.modules() if isinstance(part, Pyramid)]
 
 
 def apply_freeze(stages: Stages, first: int) -> None:

@@ -40,7 +40,7 @@ from nayan.training.checkpoint import (
     save_checkpoint,
     unpack_optimizer,
 )
-from nayan.training.freeze import Round, Stages, apply_freeze, set_mode, stage_lr_scale
+from nayan.training.freeze import Round, Stages, apply_freeze, lr_scale, set_mode, settle
 from nayan.training.interrupt import Interrupted, StopSign
 from nayan.training.loader import Source
 from nayan.training.optimise import Average, build_optimizer, schedule, set_lr
@@ -262,9 +262,11 @@ def _run_round(state: _State, stop: StopSign, checkpoint: Checkpoint | None) -> 
     job, progress = state.job, state.progress
     stretch = job.rounds[progress.round]
     apply_freeze(job.stages, stretch.first)
+    if stretch.settled:
+        settle(job.network)
     feed = job.open_round(progress.round)
     phases = job.task.phases(feed.module)
-    scale = stage_lr_scale(job.stages, stretch.stage_decay)
+    scale = lr_scale(job.network, job.stages, stretch)
     state.optimizers = {
         phase.name: build_optimizer(
             job.config.optimizer,
@@ -305,6 +307,8 @@ def _run_epoch(
     earlier = sum(before.epochs for before in job.rounds[: progress.round])
     steps, started, seen_before = feed.source.steps, time.monotonic(), progress.seen
     set_mode(job.stages, stretch.first, keep_statistics=stretch.keep_statistics)
+    if stretch.settled:
+        settle(job.network)
     for batch in feed.source.batches(earlier + progress.epoch, progress.step):
         group = _Group.of(progress.step, steps, job.config.accumulate)
         groups = math.ceil(steps / job.config.accumulate)

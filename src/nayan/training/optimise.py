@@ -86,7 +86,10 @@ class Average:
         self.decay = decay
         self.updates = 0
         self._live: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        self._live |= {n: b for n, b in module.named_buffers() if n.endswith(("running_mean", "running_var"))}
+        for prefix, part in module.named_modules():
+            if any(p.requires_grad for p in part.parameters(recurse=False)):
+                statistics = {n: b for n, b in part.named_buffers(prefix, recurse=False) if "running_" in n}
+                self._live |= statistics
         self.shadow: dict[str, Tensor] = {name: p.detach().clone() for name, p in self._live.items()}
 
     @torch.no_grad()

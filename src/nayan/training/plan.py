@@ -13,7 +13,7 @@ from torch import nn
 
 from nayan.tasks.base import Batch
 from nayan.training.feeds import FEATURE_BATCH, Feeds, example_batch
-from nayan.training.freeze import Round, Tail, apply_freeze, set_mode
+from nayan.training.freeze import Round, Tail, apply_freeze, set_mode, settle
 from nayan.training.loop import to_device
 from nayan.training.machine import SMALL_PICTURE
 
@@ -71,11 +71,16 @@ def measure(feeds: Feeds, rounds: Sequence[Round]) -> Costs:
     trial = copy.deepcopy(setup.network)
     apply_freeze(trial.stages(), 0)
     set_mode(trial.stages(), 0, keep_statistics=True)
+    if any(stretch.settled for stretch in rounds):
+        settle(trial)
     pictures = int(setup.config.batch) if max(setup.preprocess.size) <= SMALL_PICTURE else TRIAL
     batch = to_device(example_batch(feeds, pictures), setup.fabric)
     _try(feeds, trial, batch, gradients=False)  # warms up
     forward = _try(feeds, trial, batch, gradients=False)
-    learn = 0.0 if all(stretch.views for stretch in rounds) else _try(feeds, trial, batch, gradients=True)
+    learn = 0.0
+    if not all(stretch.views for stretch in rounds):
+        _try(feeds, trial, batch, gradients=True)  # warms up the way back
+        learn = _try(feeds, trial, batch, gradients=True)
     tails = {}
     for first in {stretch.first for stretch in rounds if stretch.views}:
         features: torch.Tensor = batch.images

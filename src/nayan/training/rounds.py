@@ -50,7 +50,8 @@ def plan_rounds(
     if not recipe.cached:
         epochs = config.epochs or max(recipe.epochs[0], -(-recipe.tune_pictures // pictures))
         rate = config.lr or rates["tune"]
-        return (Round("fine-tune", first or 0, epochs, rate, stage_decay=STAGE_DECAY),)
+        settled = config.freeze == "auto"
+        return (Round("fine-tune", first or 0, epochs, rate, stage_decay=STAGE_DECAY, settled=settled),)
     cached = config.cache != "off"
     rounds = []
     if first is None:
