@@ -13,7 +13,7 @@ from nayan.cli.table import fitted
 
 def models(
     *,
-    task: Annotated[str | None, Parameter(help="of one task only: classify")] = None,
+    task: Annotated[str | None, Parameter(help="of one task only: classify or detect")] = None,
     all: Annotated[bool, Parameter(help="also every other backbone of timm", negative="")] = False,
     search: Annotated[str, Parameter(help="only names and summaries that contain this")] = "",
     common: Common = COMMON,

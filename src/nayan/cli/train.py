@@ -21,7 +21,7 @@ from nayan.cli.val import Format
 class What:
     """What is trained."""
 
-    task: Annotated[str | None, Parameter(help="classify; by default what the data are for")] = None
+    task: Annotated[str | None, Parameter(help="classify or detect; by default what the data are for")] = None
     format: Format = None
     model: Annotated[str | None, Parameter(help="a name of `nayan models`, or any timm model")] = None
     backbone: Annotated[str | None, Parameter(help="the same for a task whose models stand on one")] = None
