@@ -32,7 +32,8 @@ from nayan.tasks.base import Batch
 from nayan.tasks.classification.catalog import MODELS
 from nayan.tasks.classification.task import ClassificationTask
 from nayan.training.freeze import Round
-from nayan.training.loop import Feed, Job, fit
+from nayan.training.job import Feed, Job
+from nayan.training.loop import fit
 from nayan.training.machine import choose_precision, make_fabric, set_threads
 from settle import settle
 

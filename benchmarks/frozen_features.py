@@ -33,8 +33,9 @@ from nayan.tasks.classification.catalog import MODELS
 from nayan.tasks.classification.task import ClassificationTask
 from nayan.training.features import extract
 from nayan.training.freeze import Round, Tail
+from nayan.training.job import Feed, Job
 from nayan.training.loader import Prepare, StreamSource
-from nayan.training.loop import Feed, Job, fit
+from nayan.training.loop import fit
 from nayan.training.machine import choose_precision, cores, make_fabric, set_threads
 from pictures import jpeg_folder
 from settle import settle

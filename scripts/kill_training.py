@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 import nayan.training.checkpoint as checkpoints
-import nayan.training.loop as loop
+import nayan.training.state as state
 from nayan.core.config import make_config
 from nayan.core.errors import DataError
 from nayan.training.checkpoint import load_checkpoint
@@ -196,7 +196,7 @@ def _die_inside_save(number: int) -> None:
 
         return step
 
-    setattr(loop, "save_checkpoint", watched)  # noqa: B010  mypy sees no such export
+    setattr(state, "save_checkpoint", watched)  # noqa: B010  mypy sees no such export
     for name in ("write_bytes", "mkdir", "replace", "rename"):
         setattr(Path, name, dying(getattr(Path, name)))
     for owner, name in ((os, "fsync"), (shutil, "rmtree")):

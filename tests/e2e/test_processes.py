@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from nayan.core.events import read_events
 from nayan.training.checkpoint import load_checkpoint
-from nayan.training.run import read_status
+from nayan.training.folder import read_status
 from tiny_runs import OPTIONS, draw_signs, resume_tiny, train_tiny
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

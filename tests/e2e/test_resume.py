@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from nayan.core.errors import ConfigError, DataError
 from nayan.core.events import Event
+from nayan.training.folder import read_status
 from nayan.training.interrupt import Interrupted
-from nayan.training.run import read_status
 from tiny_runs import SignalAt, draw_signs, result_rows, resume_tiny, train_tiny, weights_hash
 
 PLAIN: dict[str, Any] = {}  # 3 steps an epoch, 2 epochs

@@ -12,7 +12,8 @@ import yaml
 import nayan
 from nayan.core.errors import ConfigError
 from nayan.core.events import Event, read_events
-from nayan.training.run import Run, read_status
+from nayan.training.folder import read_status
+from nayan.training.run import Run
 from tiny_runs import one_core
 
 

@@ -21,7 +21,8 @@ from nayan.tasks.base import Batch, Item, Phase, Task
 from nayan.tasks.cards import Entry
 from nayan.training.features import FeatureSource
 from nayan.training.freeze import Round
-from nayan.training.loop import Feed, Job, Progress, fit
+from nayan.training.job import Feed, Job, Progress
+from nayan.training.loop import fit
 
 
 class Regression(Task):

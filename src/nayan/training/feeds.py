@@ -23,8 +23,8 @@ from nayan.tasks.base import Batch, Item, Judged, Metric
 from nayan.training.augment import Augment
 from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_bytes
 from nayan.training.freeze import Round, Tail
+from nayan.training.job import Feed
 from nayan.training.loader import Prepare, PrepareAugmented, Source, StreamSource, class_weights
-from nayan.training.loop import Feed
 from nayan.training.order import input_sizes
 from nayan.training.scene import SceneAugment
 from nayan.training.scenes import PrepareScene

@@ -14,8 +14,8 @@ from torch import nn
 from nayan.tasks.base import Batch
 from nayan.training.feeds import FEATURE_BATCH, Feeds, example_batch
 from nayan.training.freeze import Round, Tail, apply_freeze, set_mode, settle
-from nayan.training.loop import to_device
 from nayan.training.machine import SMALL_PICTURE
+from nayan.training.processes import to_device
 
 TRIAL = 8  # pictures a measurement is made with
 

@@ -10,10 +10,6 @@ evaluation/<split>.json  model/  report.html            written by the verb, onc
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-import json
-import os
 import platform
 import sys
 import time
@@ -24,22 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image as PillowImage
 
 from nayan.core.config import TrainConfig, config_text, make_config
 from nayan.core.errors import ConfigError, DataError, NayanError, Stopped
-from nayan.core.events import Event, EventLog, Listener, read_events
-from nayan.core.registry import resolve
+from nayan.core.events import EventLog, Listener, read_events
 from nayan.core.types import Boxes, Dataset, Label
 from nayan.data.fingerprint import fingerprint
 from nayan.runtime.fsio import write_file
 from nayan.runtime.spec import Spec
-from nayan.tasks.cards import TaskCard
 from nayan.training.checkpoint import Checkpoint, load_checkpoint
 from nayan.training.feeds import Feeds
+from nayan.training.folder import Status, clear_folder, new_folder, read_status, show_augmented, write_results
 from nayan.training.freeze import Round
 from nayan.training.interrupt import Interrupted
-from nayan.training.loop import Job, Progress, fit
+from nayan.training.job import Job, Progress
+from nayan.training.loop import fit
 from nayan.training.machine import choose_precision, device_kind, make_fabric
 from nayan.training.plan import fit_epochs, log_plan, measure
 from nayan.training.rounds import plan_rounds
@@ -135,9 +130,9 @@ def train_run(
     fabric = make_fabric(config.device, choose_precision(config.precision, kind))
     main = fabric.is_global_zero
     opened = open_data(config)
-    own = resume_from or (_new_folder(config, opened.card) if main else Path())
+    own = resume_from or (new_folder(config, opened.card) if main else Path())
     folder = Path(fabric.broadcast(str(own)))  # the first process decides for all
-    log = EventLog(folder / "events.jsonl", *listeners, _Status(folder)) if main else EventLog(None)
+    log = EventLog(folder / "events.jsonl", *listeners, Status(folder)) if main else EventLog(None)
     try:
         return _train(
             config,
@@ -157,7 +152,7 @@ def train_run(
             log("failed", text=str(error))
         begun = (folder / "config.yaml").exists()
         if main and not begun:
-            _clear(folder, remove=config.out is None)
+            clear_folder(folder, remove=config.out is None)
         if isinstance(error, OSError):
             hint = f"mend that, then go on with `nayan train --resume {folder}`" if begun else ""
             raise Stopped(f"{folder}: {error}", hint=hint) from error
@@ -186,12 +181,6 @@ def resume_config(folder: Path, options: Mapping[str, Any]) -> tuple[TrainConfig
         )
     config, origins = make_config(options, file)
     return config, {name: "resumed" if came == str(file) else came for name, came in origins.items()}
-
-
-def read_status(folder: Path) -> dict[str, Any]:
-    """Return what `status.json` of a run says; {} where there is none."""
-    file = folder / "status.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _train(
@@ -236,7 +225,7 @@ def _train(
         write_file(folder / "config.yaml", config_text(setup.config, setup.origins))
     log_plan(feeds, rounds, costs)
     if fabric.is_global_zero:
-        _show_augmented(feeds, folder)
+        show_augmented(feeds, folder)
     timings["start"] = time.monotonic() - started
     job = Job(
         fabric=fabric,
@@ -253,7 +242,7 @@ def _train(
         best_by=setup.card.recipe.best_by,
         judged_on=len(setup.splits.val),
         deadline=started + config.time if config.time else None,
-        after_epoch=lambda progress: _write_results(folder, progress),
+        after_epoch=lambda progress: write_results(folder, progress),
     )
     begun = time.monotonic()
     progress = fit(job, checkpoint)
@@ -272,37 +261,6 @@ def _train(
     return Trained(folder, setup, spec, calibration, log, timings, started)
 
 
-def _new_folder(config: TrainConfig, card: TaskCard) -> Path:
-    """Create and return the run's folder: `--out`, or the next free `runs/<task>/<model>[N]`."""
-    if config.out is not None:
-        if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
-            raise ConfigError(
-                f"--out {config.out} exists and is not empty",
-                hint="give another folder, remove it, or go on with it: nayan train --resume RUN",
-            )
-        config.out.mkdir(parents=True, exist_ok=True)
-        return config.out
-    parent = Path("runs") / card.verb
-    parent.mkdir(parents=True, exist_ok=True)
-    name = config.model or config.backbone or card.default_model
-    for number in range(1, 100_000):
-        folder = parent / (name if number == 1 else f"{name}{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise ConfigError(f"{parent} holds too many runs named {name}", hint="give a folder with --out")
-
-
-def _clear(folder: Path, *, remove: bool) -> None:
-    """Take back what a run wrote that failed before it began, so that its name can be used again."""
-    for name in ("events.jsonl", "status.json"):
-        (folder / name).unlink(missing_ok=True)
-    if remove:
-        folder.rmdir()
-
-
 def _log_start(log: EventLog, setup: Setup, data_id: str) -> None:
     splits = setup.splits
     parts = {"train": splits.train, "val": splits.val, **({"test": splits.test} if splits.test else {})}
@@ -318,7 +276,9 @@ def _log_start(log: EventLog, setup: Setup, data_id: str) -> None:
             "reason": splits.recognition.reason,
             "summary": splits.summary,
             "classes": list(splits.train.classes),
+            "pictures": {name: len(data) for name, data in parts.items()},
             "counts": {name: _counts(data) for name, data in parts.items()},
+            "counted": "objects" if "Boxes" in setup.card.targets else "pictures",
             "fingerprint": data_id,
             "made": splits.made,
             "notes": list(splits.notes),
@@ -368,28 +328,6 @@ def _stored_rounds(checkpoint: Checkpoint, epochs: int | None) -> tuple[Round, .
     return (*rounds[:-1], Round(**{**checkpoint.facts["rounds"][-1], "epochs": epochs or last.epochs}))
 
 
-def _show_augmented(feeds: Feeds, folder: Path) -> None:
-    """Write a sheet of training pictures as the network will see them."""
-    data = feeds.setup.learnt
-    source: Any = feeds.stream(data, augmented=True)
-    rows = np.unique(np.linspace(0, len(data) - 1, 12).astype(int))
-    items = [item for row in rows if (item := source.prepare(int(row), 0)) is not None]
-    pictures = [np.broadcast_to(item.pixels, (*item.pixels.shape[:2], 3)) for item in items]
-    targets = [item.target for item in items]
-    sheet = resolve(f"{feeds.setup.card.draw}:sheet")(pictures, targets, data.classes)
-    (folder / "evaluation").mkdir(exist_ok=True)
-    PillowImage.fromarray(sheet).save(folder / "evaluation" / "augmented.jpg", quality=88)
-
-
-def _write_results(folder: Path, progress: Progress) -> None:
-    columns = list(dict.fromkeys(name for row in progress.history for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(progress.history)
-    write_file(folder / "results.csv", text.getvalue())
-
-
 def _spec(setup: Setup, calibration: Mapping[str, Any], data_id: str, progress: Progress) -> Spec:
     return Spec(
         task=setup.card.name,
@@ -414,23 +352,3 @@ def _spec(setup: Setup, calibration: Mapping[str, Any], data_id: str, progress: 
             "versions": {name: version(name) for name in PACKAGES},
         },
     )
-
-
-class _Status:
-    """Keeps `status.json` up to date: who trains here, how far, and whether it is over."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.record: dict[str, Any] = {"state": "running", "pid": os.getpid()}
-
-    def __call__(self, event: Event) -> None:
-        states = {"start": "running", "stop": "stopped", "failed": "failed", "end": "finished"}
-        kind = event["event"]
-        if kind == "epoch":
-            self.record |= {"epoch": event["epoch"], "epochs": event["epochs"], "val": event["val"]}
-            self.record["state"] = "running"
-        elif kind in states:
-            self.record["state"] = states[kind]
-        else:
-            return
-        write_file(self.folder / "status.json", json.dumps({**self.record, "time": event["time"]}, indent=1))

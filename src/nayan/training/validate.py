@@ -14,7 +14,7 @@ from nayan.data.tiled import Views
 from nayan.runtime.preprocess import Placement
 from nayan.tasks.base import Batch, Judged, Metric, Network, Task
 from nayan.training.loader import Source
-from nayan.training.loop import to_device
+from nayan.training.processes import to_device
 
 Decode = Callable[[Mapping[str, NDArray[Any]], Sequence[Placement]], Sequence[Any]]
 
