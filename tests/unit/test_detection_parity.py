@@ -66,6 +66,12 @@ def test_a_box_or_a_score_that_is_off_is_no_match(change: dict[str, float]) -> N
     )
 
 
+def test_a_sliver_at_the_border_is_the_same_if_its_edges_are() -> None:
+    sliver = ([399.98, 0, 400, 400], 0, 0.9)
+    assert parity([sliver], [([399.9801, 0, 400, 400], 0, 0.9)]).holds
+    assert not parity([sliver], [([399.985, 0, 400, 400], 0, 0.9)]).holds
+
+
 def test_another_class_counts_as_one_lost_and_one_invented() -> None:
     other = parity([CAR, DOG], [moved(CAR, label=1), DOG])
     assert (other.detections, other.matched) == (3, 1)

@@ -31,6 +31,10 @@ from nayan.tasks.detection.thresholds import usable
 TOLERANCE = 1e-3
 """How far scores may differ, and IoUs lie below 1."""
 
+EDGE_PX = 1e-3
+"""Boxes whose edges all lie closer than this are the same: of one that the border of the picture cut to a
+sliver of 0.02 px the last digits of float32 decide the IoU."""
+
 PAIRED = 0.5
 """IoU from which two detections are the same object, however much its box moved."""
 
@@ -159,7 +163,7 @@ class _Engine:
         placed = self.place.into_original(boxes)
         mine = self.detections.select(self.labels == label)
         kept = (placed[:, None] == mine.xyxy).all(axis=2).any(axis=1)
-        overlap = iou_matrix(other.xyxy[[row]], placed[~kept].astype(np.float64))
+        overlap = _overlap(other.xyxy[[row]], placed[~kept].astype(np.float64))
         return bool((overlap >= 1 - tolerance).any())
 
 
@@ -222,6 +226,12 @@ class _Tally:
         )
 
 
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the IoU of (D, 4) boxes with (E, 4) others, (D, E); 1 where all edges lie together."""
+    together = np.abs(a[:, None] - b).max(axis=2, initial=0.0) <= EDGE_PX
+    return np.where(together, 1.0, iou_matrix(a, b))
+
+
 def _floors(engine: _Engine, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (C,) scores from which on the detections of a picture are compared."""
     best = engine.scores.max(initial=0.0)
@@ -236,7 +246,7 @@ def _pairs(a: _Engine, b: _Engine) -> tuple[NDArray[np.int64], NDArray[np.int64]
     Returns:
         Rows of `a` (D,), as many of `b`, and the IoU of each pair.
     """
-    iou = iou_matrix(a.xyxy, b.xyxy)  # (D, E)
+    iou = _overlap(a.xyxy, b.xyxy)  # (D, E)
     unlike = 1 - iou + np.abs(a.scores[:, None] - b.scores)
     possible = (a.labels[:, None] == b.labels) & (iou >= PAIRED)
     rows, columns = np.nonzero(possible)

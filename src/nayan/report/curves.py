@@ -1,0 +1,81 @@
+"""The curves of a run: a chart for its losses, one for its scores, one for each other number of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nayan.core.story import Panel
+from nayan.report.charts import Stretch, line_chart
+from nayan.report.record import RunRecord
+
+
+def curves(run: RunRecord) -> list[Panel]:
+    """Return one chart for losses, one for scores, and one for each other number of an epoch."""
+    groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    columns = list(dict.fromkeys(name for row in run.rows for name in row))
+    for column in columns:
+        points = [
+            (float(x), float(y))
+            for row in run.rows
+            if isinstance(y := row.get(column), float) and isinstance(x := row.get("epoch"), float)
+        ]
+        if points and column not in ("epoch", "round", "seconds"):
+            group, name = group_of(column, [y for _, y in points])
+            groups.setdefault(group, {})[name] = points
+    best = best_epoch(run)
+    order = sorted(groups, key=lambda group: {"Loss": 0, "Scores": 1}.get(group, 2))
+    others = [group for group in order if group not in ("Loss", "Scores")]
+    third = len(others) % 3 == 0
+    return [
+        Panel(
+            group,
+            svg=line_chart(
+                groups[group],
+                title=f"{group} over the epochs",
+                best=best if group in ("Loss", "Scores") else None,
+                rounds=_rounds(run),
+                percent=group == "Scores",
+                size=(200, 330) if third and group in others else (284, 500),
+            ),
+            data={"layout": "third" if third and group in others else "half"},
+        )
+        for group in order
+    ]
+
+
+def group_of(column: str, values: Sequence[float]) -> tuple[str, str]:
+    """Return the chart and the name of the line that a column of `results.csv` belongs to."""
+    named = {"lr": "Learning rate", "pictures_per_s": "Pictures a second"}
+    split, _, measure = column.partition("_")
+    if split not in ("train", "val") or not measure:
+        return named.get(column, column), named.get(column, column).lower()
+    shown = {"train": "training", "val": "validation"}[split]
+    if measure == "loss":
+        return "Loss", shown
+    if measure == "ece":
+        return "Calibration error", shown
+    if split == "train" or "loss" in measure or not 0 <= min(values) <= max(values) <= 1:
+        return "Loss", f"{shown} {measure.replace('_', ' ')}"
+    return "Scores", measure.replace("_", " ")
+
+
+def best_epoch(run: RunRecord) -> float | None:
+    """Return the last epoch that was better than all before it."""
+    epochs = (
+        e.get("epoch") for e in reversed(run.events) if e.get("event") == "epoch" and e.get("best") is True
+    )
+    return next((float(epoch) for epoch in epochs if isinstance(epoch, int | float)), None)
+
+
+def _rounds(run: RunRecord) -> list[Stretch]:
+    found: list[Stretch] = []
+    for row in run.rows:
+        name, epoch = row.get("round"), row.get("epoch")
+        if name in (None, "") or not isinstance(epoch, float):
+            continue
+        shown = f"round {name:g}" if isinstance(name, float) else str(name)
+        if found and found[-1].name == shown:
+            found[-1] = Stretch(shown, found[-1].first, epoch)
+        else:
+            found.append(Stretch(shown, epoch, epoch))
+    return found
