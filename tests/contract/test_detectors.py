@@ -16,10 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nayan.core.registry import resolve
+from nayan.parts.assignment import IGNORED
 from nayan.parts.boxes import iou_matrix, iou_pairs
 from nayan.parts.trace import trace_onnx
 from nayan.tasks.detection.catalog import MODELS
-from nayan.tasks.detection.network import Detector, Targets
+from nayan.tasks.detection.network import Detector, Targets, TwoStage
 
 CLASSES = ("circle", "square", "star")
 SIDES = {"ssd300_vgg16": 300}
@@ -185,6 +186,23 @@ class TestEveryEntry:
         for key, value in one.items():
             torch.testing.assert_close(value, both[key][:1], rtol=1e-3, atol=1e-2)
 
+    def test_a_picture_of_another_size_is_looked_at_whole_unless_the_entry_says_that_it_cannot_be(
+        self, name: str, network: Any
+    ) -> None:
+        entry = MODELS[name]
+        if entry.fixed_size or entry.inputs:
+            return
+        for side in (64, 128):
+            images = torch.randint(90, 120, (1, 3, side, side), dtype=torch.uint8)
+            targets = Targets(torch.tensor([[[0.5 * side, 0.5 * side, side, side]]]), torch.tensor([[1]]))
+            with torch.no_grad():
+                raw = network(images, targets)
+                found = network.deploy(raw)["boxes"].reshape(-1, 4)
+            assert all(math.isfinite(part.item()) for part in network.losses(raw, targets).values())
+            centres = (found[:, :2] + found[:, 2:]) / 2
+            assert centres.max() > 0.6 * side, "something is seen in every part of the picture"
+            assert centres.max() < 1.5 * side
+
     def test_float_pixels_give_what_whole_ones_give(self, name: str, network: Any) -> None:
         given = scene(name, 1)
         with torch.no_grad():
@@ -292,3 +310,28 @@ def test_the_scene_has_proposals_near_each_object_and_padding() -> None:
     overlaps = iou_matrix(given.inputs["proposals"], given.targets.boxes)
     assert (overlaps.amax(dim=1) > 0.5).all()
     assert not given.inputs["proposals"][:, -1].any()
+
+
+@entries
+def test_every_candidate_is_told_what_to_find(network: Any, name: str) -> None:
+    drawn = scene(name)
+    objects = Targets(
+        torch.cat((drawn.targets.boxes, torch.zeros(2, 1, 4)), 1),
+        torch.tensor([[int(drawn.targets.labels[0, 0]), -1], [-1, -1]]),
+    )
+    with torch.no_grad():
+        raw = network(drawn.images, **drawn.inputs)
+        given = [network.assign(raw, objects)]
+        if isinstance(network, TwoStage):
+            given.append(network.assign_proposals(raw, objects))
+            boxes, scores = network.proposed(raw)
+            assert boxes.shape == (*scores.shape, 4)
+            assert float(scores.min()) >= 0
+            assert float(scores.max()) <= 1
+    for assignment in given:
+        assert assignment.matched.shape == assignment.weight.shape
+        assert assignment.matched.min() >= IGNORED
+        assert assignment.matched.max() <= 0  # never the padding
+        assert not assignment.positive[1].any()
+        assert (assignment.weight[~assignment.positive] == 0).all()
+    assert given[0].positive[0].any()

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nayan.core.types import Size
+from nayan.parts.assignment import Assignment
 from nayan.parts.box_coder import decode, encode
 from nayan.parts.boxes import clip
 from nayan.parts.losses.boxes import smooth_l1
@@ -63,6 +64,33 @@ class RegionProposalNetwork(nn.Module):
 
 
 @torch.no_grad()
+def leading_anchors(
+    levels: Sequence[tuple[Tensor, Tensor]], anchors: Sequence[Tensor], *, size: Size, before: int
+) -> tuple[Tensor, Tensor]:
+    """Return the anchors of each level, moved, that most probably hold an object: what goes into the NMS.
+
+    Args:
+        levels: what `RegionProposalNetwork` gives.
+        anchors: (n, 4) xyxy of each level.
+        size: (height, width) of the input, at whose edges they are cut.
+        before: how many of each level.
+
+    Returns:
+        (B, K, 4) xyxy in pixels of the input and (B, K) scores in [0, 1], level by level. What is left of
+        less than a pixel is a box of zeros with the score 0.
+    """
+    boxes, scores = [], []
+    for (logits, deltas), level in zip(levels, anchors, strict=True):
+        best, index = logits.float().sigmoid().topk(min(before, len(level)), dim=1)  # (B, K)
+        moved = deltas.float().gather(1, index[..., None].expand(-1, -1, 4))  # (B, K, 4)
+        boxes.append(clip(decode(moved, level[index]), size))
+        scores.append(best)
+    every, score = torch.cat(boxes, 1), torch.cat(scores, 1)  # (B, L*K, 4), (B, L*K)
+    is_large = ((every[..., 2:] - every[..., :2]) >= LEAST_SIDE).all(dim=-1)
+    return every * is_large[..., None], score * is_large  # a box without area suppresses nothing
+
+
+@torch.no_grad()
 def best_proposals(
     levels: Sequence[tuple[Tensor, Tensor]],
     anchors: Sequence[Tensor],
@@ -89,19 +117,22 @@ def best_proposals(
         (B, P, 4) xyxy in pixels of the input and (B, P) scores in [0, 1], the best first; P is smaller where
         there are fewer anchors.
     """
-    boxes, scores = [], []
-    for (logits, deltas), level in zip(levels, anchors, strict=True):
-        best, index = logits.float().sigmoid().topk(min(before, len(level)), dim=1)  # (B, K)
-        moved = deltas.float().gather(1, index[..., None].expand(-1, -1, 4))  # (B, K, 4)
-        boxes.append(clip(decode(moved, level[index]), size))
-        scores.append(best)
-    every, score = torch.cat(boxes, 1), torch.cat(scores, 1)  # (B, L*K, 4), (B, L*K)
-    is_large = ((every[..., 2:] - every[..., :2]) >= LEAST_SIDE).all(dim=-1)
-    every = every * is_large[..., None]  # a box without area suppresses nothing
-    score = score * (is_large & nms_mask(every, score, iou=iou))
+    every, score = leading_anchors(levels, anchors, size=size, before=before)
+    score = score * nms_mask(every, score, iou=iou)
     score, index = score.topk(min(after, score.shape[1]), dim=1)  # (B, P)
     kept = every.gather(1, index[..., None].expand(-1, -1, 4))
     return kept * (score > 0)[..., None], score
+
+
+def match_anchors(anchors: Tensor, boxes: Tensor, *, valid: Tensor) -> Assignment:
+    """Return which object each anchor has to find; every object has at least one: section 3.1.2.
+
+    Args:
+        anchors: (N, 4) xyxy.
+        boxes: (B, M, 4) xyxy objects.
+        valid: (B, M) bool, where there is an object.
+    """
+    return match_by_iou(anchors, boxes, valid=valid, positive=POSITIVE, negative=NEGATIVE, force_best=True)
 
 
 def proposal_losses(
@@ -116,7 +147,7 @@ def proposal_losses(
         boxes: (B, M, 4) xyxy objects.
         valid: (B, M) bool, where there is an object.
     """
-    found = match_by_iou(anchors, boxes, valid=valid, positive=POSITIVE, negative=NEGATIVE, force_best=True)
+    found = match_anchors(anchors, boxes, valid=valid)
     drawn = sample_balanced(found, count=SAMPLED, positive_share=0.5)  # (B, N)
     total = drawn.sum().clamp(min=1)
     wanted = found.positive.float()

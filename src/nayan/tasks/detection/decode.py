@@ -19,6 +19,8 @@ LEAST = 0.001
 """Score below which nothing is kept: the COCO scores need the long tail, and more of it changes nothing."""
 MOST = 300
 """Objects of a picture; COCO counts the best 100."""
+SAME = 0.6
+"""IoU above which two boxes of a class are one object."""
 CANDIDATES = 10_000
 """Pairs of a picture that reach the NMS, the best ones."""
 
@@ -28,7 +30,7 @@ def decode(
     placements: Sequence[Placement],
     *,
     conf: float | Sequence[float] = LEAST,
-    iou: float = 0.6,
+    iou: float = SAME,
     max_det: int = MOST,
     agnostic: bool = False,
     thresholds: Sequence[float] | None = None,  # noqa: ARG001  what is shown is for `to_records`

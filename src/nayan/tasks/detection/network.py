@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from nayan.parts.assignment import Assignment
+
 
 @dataclass(slots=True, eq=False)  # not frozen: Fabric moves the fields to the device
 class Targets:
@@ -34,6 +36,9 @@ class Detector(Protocol):
 
     Candidates, assignment and loss are one idea in detection, so a model family brings all three. What is
     inside `Raw` is the family's own; it carries all that `losses`, `deploy` and the explanations need.
+
+    Explanations know where candidates lie by the names of fields: `anchors` (N, 4) with `levels`, how many
+    each level has; or `points` (N, 2) with `strides`, and with `shapes` (N, 2) where they have some.
     """
 
     def __call__(self, images: Tensor, targets: Targets | None = None, **inputs: Tensor) -> Any:
@@ -50,6 +55,14 @@ class Detector(Protocol):
         """Return the named parts of the loss, each a scalar; finite for pictures without any object."""
         ...
 
+    def assign(self, raw: Any, targets: Targets) -> Assignment:
+        """Return which object each candidate has to find.
+
+        These are all candidates of a picture, also where a step of training draws only some of them. In two
+        stages they are those of the first; `assign_proposals` is then the same for the second.
+        """
+        ...
+
     def deploy(self, raw: Any) -> dict[str, Tensor]:
         """Return the candidates, before thresholds and the final NMS.
 
@@ -62,4 +75,17 @@ class Detector(Protocol):
 
     def stages(self) -> list[tuple[str, nn.Module]]:
         """Return the named steps from input to output, the head last; for freezing and learning rates."""
+        ...
+
+
+@runtime_checkable
+class TwoStage(Protocol):
+    """What a detector adds whose first stage proposes and whose second looks at the proposals."""
+
+    def proposed(self, raw: Any) -> tuple[Tensor, Tensor]:
+        """Return what went into the NMS of the proposals: (B, K, 4) xyxy in input pixels, (B, K) scores."""
+        ...
+
+    def assign_proposals(self, raw: Any, targets: Targets) -> Assignment:
+        """Return which object each proposal that the second stage looked at has to find."""
         ...

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from nayan.core.types import Size
 from nayan.parts.anchors import anchor_shapes, anchors_on_grid
+from nayan.parts.assignment import Assignment
 from nayan.parts.fpn import FeaturePyramid
 from nayan.parts.normalise import Normalise
 from nayan.parts.pyramid import Pyramid, build_pyramid
@@ -44,10 +45,17 @@ from nayan.parts.regions import (
     sample_regions,
 )
 from nayan.parts.roi import multi_level_roi_align
-from nayan.parts.rpn import RegionProposalNetwork, best_proposals, proposal_losses
+from nayan.parts.rpn import (
+    RegionProposalNetwork,
+    best_proposals,
+    leading_anchors,
+    match_anchors,
+    proposal_losses,
+)
 from nayan.tasks.detection.network import Targets
 
 CELLS = 7
+LEADING = 3  # times as many anchors of each level go into the NMS as proposals come out of it
 HIDDEN = 256
 PYRAMID_CHANNELS = 128
 RATIOS = (0.5, 1.0, 2.0)  # height / width of the anchors: section 3.1.1
@@ -64,6 +72,7 @@ class FasterRcnnRaw:
         objectness: (B, N) logits of the anchors, the finest level first.
         moves: (B, N, 4) deltas of the anchors.
         anchors: (N, 4) xyxy in pixels of the input.
+        levels: how many anchors each level has.
         proposals: (B, P, 4) xyxy, the best first; zeros where there are too few.
         proposal_scores: (B, P) in [0, 1]; 0 where there is none.
     """
@@ -72,6 +81,7 @@ class FasterRcnnRaw:
     objectness: Tensor
     moves: Tensor
     anchors: Tensor
+    levels: tuple[int, ...]
     proposals: Tensor
     proposal_scores: Tensor
 
@@ -125,7 +135,7 @@ class FasterRcnn(nn.Module):
         levels = self.rpn(maps)
         anchors = self._anchors(maps)
         proposals, scores = best_proposals(
-            levels, anchors, size=size, before=3 * self.proposals, after=self.proposals
+            levels, anchors, size=size, before=LEADING * self.proposals, after=self.proposals
         )
         boxes, present = proposals, scores > 0
         if targets is not None:
@@ -140,16 +150,32 @@ class FasterRcnn(nn.Module):
             objectness=torch.cat([logits for logits, _ in levels], 1),
             moves=torch.cat([moves for _, moves in levels], 1),
             anchors=torch.cat(anchors),
+            levels=tuple(len(level) for level in anchors),
             proposals=proposals,
             proposal_scores=scores,
         )
+
+    def proposed(self, raw: FasterRcnnRaw) -> tuple[Tensor, Tensor]:
+        """Return the moved anchors that went into the NMS: (B, K, 4) xyxy and their (B, K) scores."""
+        objectness, moves = raw.objectness.split(raw.levels, 1), raw.moves.split(raw.levels, 1)
+        anchors = raw.anchors.split(raw.levels)
+        levels = list(zip(objectness, moves, strict=True))
+        return leading_anchors(levels, anchors, size=raw.regions.size, before=LEADING * self.proposals)
+
+    def assign(self, raw: FasterRcnnRaw, targets: Targets) -> Assignment:
+        """Return which object each anchor has to find."""
+        return match_anchors(raw.anchors, targets.boxes, valid=targets.valid)
+
+    def assign_proposals(self, raw: FasterRcnnRaw, targets: Targets) -> Assignment:
+        """Return which object each proposal that the second stage looked at has to find."""
+        return match_regions(raw.regions, targets.boxes, valid=targets.valid)
 
     def losses(self, raw: FasterRcnnRaw, targets: Targets) -> dict[str, Tensor]:
         """Return {"rpn_object", "rpn_box", "class", "box"}."""
         first = proposal_losses(
             raw.objectness, raw.moves, anchors=raw.anchors, boxes=targets.boxes, valid=targets.valid
         )
-        found = match_regions(raw.regions, targets.boxes, valid=targets.valid)
+        found = self.assign_proposals(raw, targets)
         second = region_losses(raw.regions, found, boxes=targets.boxes, labels=targets.labels)
         return {**first, **second}
 

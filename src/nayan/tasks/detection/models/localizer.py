@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nayan.core.types import Size
+from nayan.parts.assignment import BACKGROUND, Assignment
 from nayan.parts.boxes import area, clip, from_cxcywh, to_cxcywh
 from nayan.parts.losses.boxes import smooth_l1
 from nayan.parts.minimum_size import output_shape
@@ -104,12 +105,21 @@ class Localizer(nn.Module):
         size = (int(images.shape[2]), int(images.shape[3]))
         return LocalizerRaw(said[:, 0], said[:, 1:5].sigmoid(), said[:, 5:], size)
 
+    def assign(self, raw: LocalizerRaw, targets: Targets) -> Assignment:  # noqa: ARG002  by size alone
+        """Return (B, 1): the largest object of each picture, which is the only one that is learnt."""
+        has_one = targets.valid.any(dim=1)  # (B,)
+        matched = torch.full_like(has_one, BACKGROUND, dtype=torch.int64)
+        (picture,) = has_one.nonzero(as_tuple=True)  # (K,)
+        matched[picture] = self._largest(targets, picture)
+        return Assignment(matched[:, None], has_one[:, None].float())
+
     def losses(self, raw: LocalizerRaw, targets: Targets) -> dict[str, Tensor]:
         """Return {"presence", "box", "class"}; the last two over the pictures that have an object."""
-        has_one = targets.valid.any(dim=1)  # (B,)
+        matched = self.assign(raw, targets).matched[:, 0]  # (B,)
+        has_one = matched != BACKGROUND
         presence = F.binary_cross_entropy_with_logits(raw.presence.float(), has_one.float())
         (picture,) = has_one.nonzero(as_tuple=True)  # (K,)
-        item = self._largest(targets, picture)
+        item = matched[picture]
         sides = _sides(raw.size, raw.boxes)
         wanted = to_cxcywh(targets.boxes[picture, item]) / sides
         apart = smooth_l1(raw.boxes[picture].float(), wanted, beta=BETA).sum(dim=1)

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from nayan.core.errors import ConfigError
 from nayan.core.types import Size
+from nayan.parts.assignment import Assignment
 from nayan.parts.normalise import Normalise
 from nayan.parts.pyramid import Pyramid, build_pyramid
 from nayan.parts.regions import (
@@ -98,9 +99,13 @@ class Rcnn(nn.Module):
         logits, deltas = self.head(by_picture)
         return Regions(boxes, present, logits, deltas, (int(images.shape[2]), int(images.shape[3])))
 
+    def assign(self, raw: Regions, targets: Targets) -> Assignment:
+        """Return which object each proposal that was looked at has to find."""
+        return match_regions(raw, targets.boxes, valid=targets.valid)
+
     def losses(self, raw: Regions, targets: Targets) -> dict[str, Tensor]:
         """Return {"class", "box"} of the proposals that were looked at."""
-        found = match_regions(raw, targets.boxes, valid=targets.valid)
+        found = self.assign(raw, targets)
         return region_losses(raw, found, boxes=targets.boxes, labels=targets.labels)
 
     def deploy(self, raw: Regions) -> dict[str, Tensor]:

@@ -115,9 +115,9 @@ class SlidingWindow(nn.Module):
         present = torch.ones_like(every[..., 0], dtype=torch.bool)
         return Regions(windows, present, every, torch.cat(deltas, 1), size)
 
-    def losses(self, raw: Regions, targets: Targets) -> dict[str, Tensor]:
-        """Return {"class", "box"} of a random choice of windows; each object has at least one."""
-        found = match_by_iou(
+    def assign(self, raw: Regions, targets: Targets) -> Assignment:
+        """Return which object each window has to find; every object has at least one."""
+        return match_by_iou(
             raw.boxes,
             targets.boxes,
             valid=targets.valid,
@@ -125,6 +125,10 @@ class SlidingWindow(nn.Module):
             negative=NEGATIVE,
             force_best=True,
         )
+
+    def losses(self, raw: Regions, targets: Targets) -> dict[str, Tensor]:
+        """Return {"class", "box"} of a random choice of windows; each object has at least one."""
+        found = self.assign(raw, targets)
         drawn = sample_balanced(found, count=SAMPLED, positive_share=0.25)
         learns = Assignment(found.matched.masked_fill(~drawn, IGNORED), found.weight)
         return region_losses(raw, learns, boxes=targets.boxes, labels=targets.labels)

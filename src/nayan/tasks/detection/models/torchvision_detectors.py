@@ -41,6 +41,7 @@ from torch import Tensor, nn
 
 from nayan.core.errors import ConfigError, NotFound
 from nayan.core.types import Size
+from nayan.parts.assignment import Assignment
 from nayan.parts.backbone import Published
 from nayan.parts.normalise import Normalise
 from nayan.tasks.detection.coco_classes import COCO_CLASSES, COCO_IDS, COCO_OUTPUTS
@@ -162,6 +163,10 @@ class TorchvisionDetector(nn.Module):
         """Return {"class", "box"} and what else the family has: "centerness"; "rpn_objectness", "rpn_box"."""
         return self._head[0].losses(raw, self._in_columns(targets))
 
+    def assign(self, raw: Any, targets: Targets) -> Assignment:
+        """Return which object each anchor or point has to find."""
+        return self._head[0].assign(raw, targets)
+
     def deploy(self, raw: Any) -> dict[str, Tensor]:
         """Return {"boxes": (B, N, 4) or (B, N, C, 4) in pixels of the input, "scores": (B, N, C)}."""
         found = self._head[0].deploy(raw)
@@ -187,6 +192,20 @@ class TorchvisionDetector(nn.Module):
         """Return the targets with torchvision's labels."""
         labels = torch.where(targets.valid, self.columns[targets.labels.clamp(min=0)], -1)
         return Targets(targets.boxes, labels)
+
+
+class TorchvisionTwoStage(TorchvisionDetector):
+    """Faster R-CNN, whose proposals can be looked at too."""
+
+    def assign_proposals(self, raw: RegionsRaw, targets: Targets) -> Assignment:
+        """Return which object each region that the second stage looked at has to find."""
+        found: Assignment = self._stages[-1][1].assign_proposals(raw, targets)  # type: ignore[operator]
+        return found
+
+    def proposed(self, raw: RegionsRaw) -> tuple[Tensor, Tensor]:
+        """Return what went into the NMS of the proposals: (B, n, 4) xyxy and their (B, n) scores."""
+        found: tuple[Tensor, Tensor] = self._stages[-1][1].proposed(raw)  # type: ignore[operator]
+        return found
 
 
 def torchvision_detector(
@@ -242,7 +261,8 @@ def torchvision_detector(
     model = torchvision.models.get_model(
         architecture, weights=None, weights_backbone=None, num_classes=outputs
     )
-    return TorchvisionDetector(
+    kind = TorchvisionTwoStage if head is RcnnHead else TorchvisionDetector
+    return kind(
         model,
         head=head(model),
         columns=columns,

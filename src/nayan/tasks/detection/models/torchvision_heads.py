@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from nayan.core.types import Size
-from nayan.parts.assignment import IGNORED, Assignment
+from nayan.parts.assignment import BACKGROUND, IGNORED, Assignment
 from nayan.parts.box_coder import PLAIN, SECOND_STAGE, decode, encode
+from nayan.parts.boxes import area, to_distances
 from nayan.parts.matcher import match_by_iou
 from nayan.parts.nms import nms_mask
 from nayan.parts.roi import roi_levels
@@ -90,6 +91,7 @@ class RegionsRaw:
         objectness: (B, N) logits of the anchors.
         proposed: (B, N, 4) deltas of the anchors.
         anchors: (N, 4) xyxy in pixels of the input.
+        levels: how many anchors each level has.
         regions: (B, R, 4) xyxy, which the second stage looked at; zeros where there were too few.
         present: (B, R) bool, where there is a region.
         logits: (B, R, K) of the regions, the background first.
@@ -100,6 +102,7 @@ class RegionsRaw:
     objectness: Tensor
     proposed: Tensor
     anchors: Tensor
+    levels: tuple[int, ...]
     regions: Tensor
     present: Tensor
     logits: Tensor
@@ -143,6 +146,23 @@ class AnchorHead(nn.Module):
             levels,
             anchors.new_tensor(maps.size[::-1]),
         )
+
+    def assign(self, raw: AnchorsRaw, targets: Targets) -> Assignment:
+        """Return which object each anchor has to find."""
+        rows = torch.full(
+            (len(targets.boxes), len(raw.anchors)), BACKGROUND, device=raw.anchors.device
+        )  # torchvision's numbers for background and ignored are ours
+        for row, boxes, valid in zip(rows, targets.boxes, targets.valid, strict=True):
+            if bool(valid.any()):
+                found = self.match(raw, boxes[valid])
+                row.copy_(torch.where(found >= 0, valid.nonzero()[:, 0][found.clamp(min=0)], found))
+        return Assignment(rows, (rows >= 0).float())
+
+    def match(self, raw: AnchorsRaw, boxes: Tensor) -> Tensor:
+        """Return (N,) which of (M, 4) boxes, M at least 1, each anchor has to find."""
+        overlap = torchvision.ops.box_iou(boxes, raw.anchors)
+        found: Tensor = self.model.proposal_matcher(overlap)
+        return found
 
     def losses(self, raw: AnchorsRaw, targets: Targets) -> dict[str, Tensor]:
         """Return torchvision's losses under our names; labels are torchvision's columns."""
@@ -196,6 +216,25 @@ class FcosHead(AnchorHead):
         found: dict[str, Tensor] = self.model.compute_loss(truth, said, anchors, list(raw.levels))
         return found
 
+    def match(self, raw: AnchorsRaw, boxes: Tensor) -> Tensor:
+        """Return (N,) as section 3 of the paper and 3.3 of its extension (arXiv:2006.09214) say it.
+
+        A point learns an object if it lies in it and near its centre, and the longest distance to a side fits
+        its level; of several objects the smallest. torchvision does the same inside of its loss.
+        """
+        points, cell = (raw.anchors[:, :2] + raw.anchors[:, 2:]) / 2, raw.anchors[:, 2] - raw.anchors[:, 0]
+        centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+        away = (points[:, None] - centre).abs().amax(2)  # (N, M)
+        sides = to_distances(points[:, None], boxes)  # (N, M, 4)
+        least, most = 4 * cell, 8 * cell
+        least[: raw.levels[0]], most[-raw.levels[-1] :] = 0, torch.inf
+        longest = sides.amax(2)
+        near = (away < self.model.center_sampling_radius * cell[:, None]) & (sides.amin(2) > 0)
+        near &= (longest > least[:, None]) & (longest < most[:, None])
+        areas = torch.where(near, area(boxes), torch.inf)
+        smallest, found = areas.min(1)
+        return torch.where(smallest.isfinite(), found, BACKGROUND)
+
     def scores(self, raw: AnchorsRaw) -> Tensor:
         """Return (B, N, K): the geometric mean of class score and centerness."""
         if raw.centerness is None:
@@ -218,13 +257,8 @@ class SsdHead(AnchorHead):
         self, raw: AnchorsRaw, truth: list[dict[str, Tensor]], said: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """Return the losses by torchvision's own code; the matching, which its forward does, is here."""
-        matched = []
-        for each in truth:
-            if not len(each["boxes"]):
-                matched.append(torch.full((len(raw.anchors),), -1, device=raw.anchors.device))
-                continue
-            overlap = torchvision.ops.box_iou(each["boxes"], raw.anchors)
-            matched.append(self.model.proposal_matcher(overlap))
+        nothing = torch.full((len(raw.anchors),), BACKGROUND, device=raw.anchors.device)
+        matched = [self.match(raw, each["boxes"]) if len(each["boxes"]) else nothing for each in truth]
         anchors = [raw.anchors] * len(truth)
         found: dict[str, Tensor] = self.model.compute_loss(truth, said, anchors, matched)
         return found
@@ -269,24 +303,38 @@ class RcnnHead(nn.Module):
         shape = (regions.shape[0], regions.shape[1], -1)
         logits = logits.reshape(shape)
         boxes = deltas.reshape(*shape, 4)
-        return RegionsRaw(objectness, proposed, anchors, regions, present, logits, boxes, size)
+        return RegionsRaw(objectness, proposed, anchors, levels, regions, present, logits, boxes, size)
+
+    def proposed(self, raw: RegionsRaw) -> tuple[Tensor, Tensor]:
+        """Return the moved anchors that went into the NMS: (B, n, 4) xyxy and their (B, n) scores."""
+        levels = self._leading(raw.objectness, raw.proposed, raw.anchors, raw.levels, raw.size)
+        boxes = torch.cat([boxes for boxes, _, _ in levels], 1)
+        chances = torch.cat([chances * large for _, chances, large in levels], 1)
+        return boxes, chances
+
+    def _leading(
+        self, objectness: Tensor, proposed: Tensor, anchors: Tensor, levels: tuple[int, ...], size: Tensor
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Return of each level the best anchors, moved: (B, n, 4), (B, n) chances, (B, n) large enough."""
+        boxes = _clip(decode(proposed.float(), anchors, weights=PLAIN), size)
+        chances = objectness.float().sigmoid()
+        large = (boxes[..., 2:] - boxes[..., :2] >= LEAST_SIDE).all(-1)
+        found, start = [], 0
+        for count in levels:
+            best = _best(chances[:, start : start + count], self.rpn.pre_nms_top_n()) + start
+            found.append((_rows(boxes, best), chances.gather(1, best), large.gather(1, best)))
+            start += count
+        return found
 
     def _propose(
         self, objectness: Tensor, proposed: Tensor, anchors: Tensor, levels: tuple[int, ...], size: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return (B, R, 4) regions and (B, R) where there are any: the best of each level after NMS."""
-        boxes = _clip(decode(proposed.float(), anchors, weights=PLAIN), size)
-        chances = objectness.float().sigmoid()
-        large = (boxes[..., 2:] - boxes[..., :2] >= LEAST_SIDE).all(-1)
         found_boxes, found_chances = [], []
-        start = 0
-        for count in levels:
-            best = _best(chances[:, start : start + count], self.rpn.pre_nms_top_n()) + start
-            near, chance = _rows(boxes, best), chances.gather(1, best)
-            kept = nms_mask(near, chance, iou=self.rpn.nms_thresh) & large.gather(1, best)
+        for near, chance, large in self._leading(objectness, proposed, anchors, levels, size):
+            kept = nms_mask(near, chance, iou=self.rpn.nms_thresh) & large
             found_boxes.append(near)
             found_chances.append(torch.where(kept, chance, -1.0))
-            start += count
         every, chance = torch.cat(found_boxes, 1), torch.cat(found_chances, 1)
         best = _best(chance, self.rpn.post_nms_top_n())
         nobody = chance.shape[1]  # those that are not there go last: which of them are taken is arbitrary
@@ -321,13 +369,10 @@ class RcnnHead(nn.Module):
             assignment, count=sampler.batch_size_per_image, positive_share=sampler.positive_fraction
         )
 
-    def losses(self, raw: RegionsRaw, targets: Targets) -> dict[str, Tensor]:
-        """Return {"rpn_objectness", "rpn_box", "class", "box"}; labels are torchvision's columns."""
-        return {**self._rpn_losses(raw, targets), **self._roi_losses(raw, targets)}
-
-    def _rpn_losses(self, raw: RegionsRaw, targets: Targets) -> dict[str, Tensor]:
-        matcher, sampler = self.rpn.proposal_matcher, self.rpn.fg_bg_sampler
-        assignment = match_by_iou(
+    def assign(self, raw: RegionsRaw, targets: Targets) -> Assignment:
+        """Return which object each anchor has to find; every object has at least one."""
+        matcher = self.rpn.proposal_matcher
+        return match_by_iou(
             raw.anchors,
             targets.boxes,
             valid=targets.valid,
@@ -335,6 +380,17 @@ class RcnnHead(nn.Module):
             negative=matcher.low_threshold,
             force_best=True,
         )
+
+    def assign_proposals(self, raw: RegionsRaw, targets: Targets) -> Assignment:
+        """Return which object each region that the second stage looked at has to find."""
+        return self._match(raw.regions, raw.present, targets)
+
+    def losses(self, raw: RegionsRaw, targets: Targets) -> dict[str, Tensor]:
+        """Return {"rpn_objectness", "rpn_box", "class", "box"}; labels are torchvision's columns."""
+        return {**self._rpn_losses(raw, targets), **self._roi_losses(raw, targets)}
+
+    def _rpn_losses(self, raw: RegionsRaw, targets: Targets) -> dict[str, Tensor]:
+        assignment, sampler = self.assign(raw, targets), self.rpn.fg_bg_sampler
         drawn = sample_balanced(
             assignment, count=sampler.batch_size_per_image, positive_share=sampler.positive_fraction
         )
@@ -350,7 +406,7 @@ class RcnnHead(nn.Module):
         return {"rpn_objectness": objectness / total, "rpn_box": box / total}
 
     def _roi_losses(self, raw: RegionsRaw, targets: Targets) -> dict[str, Tensor]:
-        assignment = self._match(raw.regions, raw.present, targets)
+        assignment = self.assign_proposals(raw, targets)
         drawn = self._sample(assignment)  # of regions that were drawn already, all
         picture, row = drawn.nonzero(as_tuple=True)
         item = assignment.matched[picture, row]
