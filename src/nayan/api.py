@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nayan.core.errors import ConfigError, MissingExtra, NayanError, NotFound
+from nayan.core.errors import ConfigError, DataError, MissingExtra, NayanError, NotFound
 from nayan.core.events import Listener
 from nayan.core.image import open_image, probe
 from nayan.core.registry import resolve
 from nayan.core.story import Story
-from nayan.core.types import Dataset, Sample
+from nayan.core.types import Boxes, Dataset, Sample
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS, by_verb
 from nayan.tasks.tiling import in_tiles
@@ -460,41 +460,70 @@ def explain(
     channels: int | None = None,
     classes: int | None = None,
     weights: str = "none",
+    data: Place | None = None,
+    format: str | None = None,
     **options: Any,
 ) -> Story:
     """Look inside a network: tell what it is, sees or does, as a story with pictures, tables and data.
 
     Args:
         model: a run folder, a bundle, a name of the catalogue, a description such as
-            "conv 6 5x5; relu; pool 2", or a YAML file with one. For "kernel" the picture may stand here.
+            "conv 6 5x5; relu; pool 2", or a YAML file with one. For "kernel" and "proposals" the picture may
+            stand here.
         image: a picture file, for the explanations that need one.
         what: a name of `nayan.explain.EXPLANATIONS`.
         imgsz: side of the input; for a name or a description only, as the next three.
         channels: of the input, 3 or 1.
         classes: how many classes the network tells apart.
-        weights: "imagenet", "none" or a file.
+        weights: "imagenet", "coco", "none" or a file.
+        data: the data set that the picture is from, for the looks that compare with its true boxes; for a run
+            by default the data that it was trained on, if the picture is among them.
+        format: of the data; None to recognise it.
         **options: of this explanation, such as `layer`, `kernel`, `class_name`.
 
     Raises:
         ConfigError: if a picture or an option is missing or does not fit.
+        DataError: if the picture is not in `data`, or has no boxes there.
         NotFound: if there is no such model, explanation, layer or class.
 
     Example:
         nayan.explain("resnet18").panels[0].table
     """
     with _needs_training("looking inside a network"):
+        from nayan.explain import EXPLANATIONS
         from nayan.explain import explain as tell
+        from nayan.tasks.restore import Restored
 
-        if what == "kernel" and image is None:
+        entry = EXPLANATIONS[what]
+        if data is not None and not entry.truth:
+            raise ConfigError(f"{what} does not look at true boxes", hint="leave --data out")
+        if not entry.needs_network and image is None:
             model, image = "", model
-        restored = _restored(str(model), imgsz=imgsz, channels=channels, classes=classes, weights=weights)
+        known = None if data is None or image is None else _known(Path(data), Path(image), format)
+        if known is not None and not Path(model).exists():
+            if classes is not None:
+                raise ConfigError(
+                    f"--classes {classes}: {data} says which classes there are", hint="leave one of them out"
+                )
+            names: int | Sequence[str] | None = known.classes
+        else:
+            names = classes
+        restored = _restored(str(model), imgsz=imgsz, channels=channels, classes=names, weights=weights)
+        if restored is None:
+            bare = replace(_SMALL, size=(imgsz or 320,) * 2, fit="letterbox")
+            restored = Restored(None, _SMALL if what == "kernel" else bare, known.classes if known else None)
+        elif known is None and entry.truth and restored.trained_on and image is not None:
+            known = _if_learnt_from(restored.trained_on, Path(image))
         return tell(
-            restored.network if restored else None,
+            restored.network,
             what=what,
-            preprocess=restored.preprocess if restored else _SMALL,
-            classes=restored.classes if restored else None,
+            preprocess=restored.preprocess,
+            classes=restored.classes,
             image=None if image is None else open_image(Path(image)),
             options=options,
+            truth=None if known is None else _truth(known, restored.classes),
+            inputs=restored.inputs,
+            decode_args=restored.decode_args,
         )
 
 
@@ -591,6 +620,36 @@ def demo(
     }
 
 
+def _known(data: Path, image: Path, format: str | None) -> Dataset:
+    """Return the data set with only this picture of it."""
+    from nayan.data.pictures import find_sample
+    from nayan.data.splits import read_split
+
+    dataset = read_split(data, "all", format=format)
+    return replace(dataset, samples=(find_sample(dataset, image),))
+
+
+def _if_learnt_from(data: Mapping[str, Any], image: Path) -> Dataset | None:
+    """Return the data that a model was trained on with only this picture, if it is still there and in it."""
+    try:
+        return _known(Path(data["path"]), image, data.get("format"))
+    except DataError:
+        return None
+
+
+def _truth(known: Dataset, classes: Sequence[str] | None) -> Boxes:
+    """Return the true boxes of the one picture of a data set, counted as a network counts its classes."""
+    from nayan.data.classes import match_classes
+
+    (sample,) = (known if classes is None else match_classes(known, classes)).samples
+    if not isinstance(sample.target, Boxes):
+        raise DataError(
+            f"{sample.id}: {known.root} does not say which objects are in it",
+            hint="name a picture with boxes, if only an empty list of them",
+        )
+    return sample.target
+
+
 def _sooner(predictor: Predictor, threshold: float | Sequence[float] | None, iou: float | None) -> Predictor:
     """Return the predictor of objects that leaves out early what will not be shown; others as they are."""
     spec = predictor.spec
@@ -635,7 +694,12 @@ def _free_folder(name: str) -> Path:
 
 
 def _restored(
-    model: str, *, imgsz: int | None, channels: int | None, classes: int | None, weights: str
+    model: str,
+    *,
+    imgsz: int | None,
+    channels: int | None,
+    classes: int | Sequence[str] | None,
+    weights: str,
 ) -> Restored | None:
     """Return the network that is meant by a path, a name or a description; None for no model."""
     from nayan.runtime.bundle import open_bundle

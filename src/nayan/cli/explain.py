@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NETWORK = Group("Network (of a name or a description)", sort_key=1)
 _ONE_LOOK = Group("For some looks", sort_key=2)
+_DETECTORS = Group("For looks at detectors", sort_key=3)
 
 
 def explain(
@@ -32,10 +33,24 @@ def explain(
     /,
     *,
     what: Annotated[
-        Literal["summary", "filters", "features", "kernel", "receptive", "cam"],
+        Literal[
+            "summary",
+            "filters",
+            "features",
+            "kernel",
+            "receptive",
+            "cam",
+            "proposals",
+            "anchors",
+            "assignment",
+            "candidates",
+            "nms",
+        ],
         Parameter(
             help="layers with their arithmetic; first-layer kernels; what each stage sees; a kernel of yours "
-            "slid over a picture; which pixels a unit depends on; where the evidence for a class lies"
+            "slid over a picture; which pixels a unit depends on; where the evidence for a class or a box "
+            "lies. Of detectors: where objects may be; where it looks; who learns what; from candidates to "
+            "detections; which boxes are suppressed"
         ),
     ] = "summary",
     out: Annotated[
@@ -47,7 +62,10 @@ def explain(
     ] = None,
     classes: Annotated[int | None, Parameter(help="how many classes it tells apart", group=_NETWORK)] = None,
     weights: Annotated[
-        str, Parameter(help="imagenet (fetched), none, or a .safetensors FILE", metavar="W", group=_NETWORK)
+        str,
+        Parameter(
+            help="imagenet or coco (fetched), none, or a .safetensors FILE", metavar="W", group=_NETWORK
+        ),
     ] = "none",
     layer: Annotated[str | None, Parameter(help="this layer only", group=_ONE_LOOK)] = None,
     class_name: Annotated[
@@ -66,7 +84,11 @@ def explain(
     ] = None,
     at: Annotated[
         str | None,
-        Parameter(help="kernel: the pixel whose dot product is written out", metavar="X,Y", group=_ONE_LOOK),
+        Parameter(
+            help="kernel: the pixel whose dot product is written out; anchors: whose cell is drawn",
+            metavar="X,Y",
+            group=_ONE_LOOK,
+        ),
     ] = None,
     stride: Annotated[
         int | None, Parameter(help="kernel: pixels between two places", group=_ONE_LOOK)
@@ -77,11 +99,48 @@ def explain(
     flip: Annotated[
         bool, Parameter(help="kernel: true convolution instead of correlation", negative="", group=_ONE_LOOK)
     ] = False,
+    data: Annotated[
+        Path | None,
+        Parameter(
+            help="the data set that the picture is from, for its true boxes, which assignment needs "
+            "[default: what the run was trained on]",
+            group=_DETECTORS,
+        ),
+    ] = None,
+    format: Annotated[
+        str | None, Parameter(help="of the data, where it is not recognised", group=_DETECTORS)
+    ] = None,
+    conf: Annotated[
+        float | None,
+        Parameter(help="candidates, nms: least score [default: as fitted, else 0.25]", group=_DETECTORS),
+    ] = None,
+    iou: Annotated[
+        float | None,
+        Parameter(
+            help="candidates, nms: boxes that overlap more are one object [default: the model's]",
+            group=_DETECTORS,
+        ),
+    ] = None,
+    box: Annotated[
+        int | None,
+        Parameter(help="cam: which detection, from 1 by falling score", metavar="N", group=_DETECTORS),
+    ] = None,
+    count: Annotated[
+        int | None,
+        Parameter(help="proposals: how many selective search makes", metavar="N", group=_DETECTORS),
+    ] = None,
+    mode: Annotated[
+        Literal["single", "fast", "quality"] | None,
+        Parameter(help="proposals: how thoroughly it searches", group=_DETECTORS),
+    ] = None,
+    top: Annotated[
+        int | None, Parameter(help="proposals: how many are drawn large", metavar="N", group=_DETECTORS)
+    ] = None,
     common: Common = COMMON,
 ) -> Output:
     """Look inside a network: numbers and pictures that show what it does.
 
-    For --what kernel no network is needed: nayan explain IMAGE --what kernel --kernel sobel_x
+    For --what kernel and proposals no network is needed: nayan explain IMAGE --what kernel --kernel sobel_x
     """
     from nayan import api
 
@@ -93,6 +152,12 @@ def explain(
         "stride": stride,
         "padding": int(padding) if padding is not None and padding.isdigit() else padding,
         "flip": flip or None,
+        "conf": conf,
+        "iou": iou,
+        "box": box,
+        "count": count,
+        "mode": mode,
+        "top": top,
     }
     story = api.explain(
         model,
@@ -102,6 +167,8 @@ def explain(
         channels=channels,
         classes=classes,
         weights=weights,
+        data=data,
+        format=format,
         **{name: value for name, value in options.items() if value is not None},
     )
     files: list[Path] = []

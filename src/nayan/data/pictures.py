@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nayan.core.errors import ConfigError, DataError
 from nayan.core.image import looks_like_picture, open_image
-from nayan.core.types import Label, Sample
+from nayan.core.types import Dataset, Label, Sample
 
 _IGNORED = {"__pycache__", "__macosx", "thumbs.db", "desktop.ini"}
 
@@ -77,6 +77,22 @@ def _expand(source: str | Path, *, origin: str) -> list[Path]:
             )
         return pictures
     raise DataError(f"{origin}{source}: there is no such file or folder", hint="check the path")
+
+
+def find_sample(data: Dataset, file: Path) -> Sample:
+    """Return the sample of a picture file, however its path is written.
+
+    Raises:
+        DataError: if the data set has no such picture.
+    """
+    wanted = file.resolve()
+    found = next((each for each in data.samples if each.path and each.path.resolve() == wanted), None)
+    if found is None:
+        raise DataError(
+            f"{file}: is none of the {len(data)} pictures of {data.root}",
+            hint="name a picture of that data set, or the data set that the picture is from",
+        )
+    return found
 
 
 def file_sample(path: Path, *, id: str, label: int | None = None) -> Sample:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nayan.core.errors import ConfigError
 from nayan.core.registry import Catalog, resolve
 from nayan.core.story import Story
-from nayan.core.types import Image
+from nayan.core.types import Boxes, Image
 from nayan.explain.subject import Subject
 from nayan.runtime.preprocess import Preprocess
 
@@ -35,6 +35,8 @@ class Explanation:
         options: names of the options that it takes.
         needs_network: whether it looks at a network.
         needs_image: whether it looks at a picture.
+        truth: what it makes of the true objects of the picture: "" nothing, "uses" where they are known,
+            "needs" it cannot do without.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Explanation:
     options: tuple[str, ...] = ()
     needs_network: bool = True
     needs_image: bool = False
+    truth: Literal["", "uses", "needs"] = ""
 
 
 EXPLANATIONS = Catalog(
@@ -84,8 +87,48 @@ EXPLANATIONS = Catalog(
             "cam",
             "nayan.explain.cam:explain_cam",
             "where in a picture the network found its answer (Grad-CAM), and whether that is true",
-            options=("class_name", "layer", "steps", "seed"),
+            options=("class_name", "layer", "steps", "seed", "box"),
             needs_image=True,
+        ),
+        Explanation(
+            "proposals",
+            "nayan.explain.detection.proposals:explain_proposals",
+            "where objects may be, by selective search or a network that proposes, before and after choosing",
+            options=("count", "mode", "top"),
+            needs_network=False,
+            needs_image=True,
+            truth="uses",
+        ),
+        Explanation(
+            "anchors",
+            "nayan.explain.detection.anchors:explain_anchors",
+            "where a detector looks: the anchors or points of each level, and which objects they reach",
+            options=("at",),
+            needs_image=True,
+            truth="uses",
+        ),
+        Explanation(
+            "assignment",
+            "nayan.explain.detection.assignment:explain_assignment",
+            "who learns what: for each true object of a picture the candidates that have to find it",
+            needs_image=True,
+            truth="needs",
+        ),
+        Explanation(
+            "candidates",
+            "nayan.explain.detection.candidates:explain_candidates",
+            "from candidates to detections: scored, kept, suppressed, with counts and other thresholds",
+            options=("conf", "iou"),
+            needs_image=True,
+            truth="uses",
+        ),
+        Explanation(
+            "nms",
+            "nayan.explain.detection.nms:explain_nms",
+            "which boxes non-maximum suppression takes away, which better one each gave way to",
+            options=("conf", "iou"),
+            needs_image=True,
+            truth="uses",
         ),
     ],
 )
@@ -100,6 +143,9 @@ def explain(
     classes: Sequence[str] | None = None,
     image: Image | None = None,
     options: Mapping[str, Any] | None = None,
+    truth: Boxes | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    decode_args: Mapping[str, Any] | None = None,
 ) -> Story:
     """Look at a network, a picture, or what the one makes of the other.
 
@@ -111,6 +157,9 @@ def explain(
         classes: names in the order of the logits.
         image: an upright RGB picture, where the explanation needs one.
         options: of this explanation, as its entry lists them; None values count as not given.
+        truth: the objects that are really in the picture, in its pixels, for the looks at detectors.
+        inputs: what the network takes beside the pixels, and how it is made, as in its catalogue entry.
+        decode_args: of a detector, such as the thresholds that were fitted on validation.
 
     Raises:
         NotFound: if there is no such explanation, layer, class or kernel.
@@ -124,10 +173,17 @@ def explain(
             taken = ", ".join(entry.options) or "none"
             guess = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(f"{what} does not take the option {name!r}", hint=f"{guess}it takes: {taken}")
-    subject = Subject(network, preprocess, classes, image)
+    subject = Subject(
+        network, preprocess, classes, image, truth=truth, inputs=inputs or {}, decode_args=decode_args or {}
+    )
     if entry.needs_network and network is None:
         raise ConfigError(f"{what} needs a network", hint="name a model, a run or a bundle")
     if entry.needs_image and image is None:
         raise ConfigError(f"{what} needs a picture", hint=f"nayan explain MODEL IMAGE --what {what}")
+    if entry.truth == "needs" and truth is None:
+        raise ConfigError(
+            f"{what} needs the true boxes of the picture",
+            hint="add --data DATA: the data set that the picture is from",
+        )
     story: Story = resolve(entry.function)(subject, **given)
     return story

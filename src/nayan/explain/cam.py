@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nayan.core.errors import ConfigError
 from nayan.core.story import Panel, Story, Table
 from nayan.core.svg import BAD, GOOD
 from nayan.core.types import Image
@@ -28,8 +29,12 @@ from nayan.explain.plot import Curve, curves_svg
 from nayan.explain.record import evaluating, record
 from nayan.explain.stages import as_map, logits_of, map_stages, pixel_batch
 from nayan.explain.subject import Subject
+from nayan.tasks.detection.network import Detector
 
 _PICTURE_PX = 280
+
+STEPS = 16
+"""Points of the deletion and insertion curves of a classifier."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,31 +90,41 @@ def explain_cam(
     *,
     class_name: str | None = None,
     layer: str | None = None,
-    steps: int = 16,
+    steps: int | None = None,
     seed: int = 0,
+    box: int | None = None,
 ) -> Story:
-    """Show where the network found a class, and test whether that is true.
+    """Show where the network found a class, or a detector one of its boxes; test whether that is true.
 
     Args:
         subject: needs a network and a picture.
         class_name: name or number of the class; by default the predicted one.
         layer: see `grad_cam`.
-        steps: points of the deletion and insertion curves.
+        steps: points of the deletion and insertion curves; by default 16, or fewer for a detector.
         seed: of the random orders that they are compared with.
+        box: for a detector: which of its boxes, counted from 1 by falling score; by default the best.
 
     Raises:
         NotFound: if there is no such class or layer.
+        ConfigError: if a classifier is asked for a box.
     """
     model = subject.model
+    if isinstance(model, Detector):
+        from nayan.explain.detection.cam import explain_box_cam
+
+        return explain_box_cam(subject, box=box, class_name=class_name, layer=layer, steps=steps, seed=seed)
+    if box is not None:
+        raise ConfigError(f"--box {box} is for detectors", hint="use --class-name NAME for a classifier")
     pixels = pixel_batch(subject, model)
     with evaluating(model), torch.no_grad():
         count = logits_of(model(pixels)).shape[1]
     label = None if class_name is None else subject.class_index(class_name, count)
     cam = grad_cam(model, pixels, label=label, layer=layer)
-    scores = measure_faithfulness(model, pixels, heat=cam.heat, label=cam.label, steps=steps, seed=seed)
+    count = STEPS if steps is None else steps
+    scores = measure_faithfulness(model, pixels, heat=cam.heat, label=cam.label, steps=count, seed=seed)
     name = subject.class_name(cam.label)
     return Story(
-        f"Where is {name}?", [_cam_panel(cam, as_rgb(subject.pixels()), name), _trust_panel(scores, name)]
+        f"Where is {name}?", [_cam_panel(cam, as_rgb(subject.pixels()), name), trust_panel(scores, name)]
     )
 
 
@@ -138,7 +153,14 @@ def _cam_panel(cam: Cam, picture: Image, name: str) -> Panel:
     )
 
 
-def _trust_panel(scores: Faithfulness, name: str) -> Panel:
+def trust_panel(scores: Faithfulness, name: str, *, what: str = "probability") -> Panel:
+    """Return the panel that says whether a map is true.
+
+    Args:
+        scores: of the map.
+        name: of what was explained.
+        what: is measured of it.
+    """
     x = scores.fractions.tolist()
     lines = (
         Curve(f"deletion, hottest first: {scores.deletion_auc:.3f}", x, scores.deletion.tolist(), BAD),
@@ -170,13 +192,11 @@ def _trust_panel(scores: Faithfulness, name: str) -> Panel:
     )
     return Panel(
         "Is it faithful?",
-        "If the map is right, taking the hottest pixels away first must make the probability fall faster "
+        f"If the map is right, taking the hottest pixels away first must make the {what} fall faster "
         "than a random order does (smaller area under the curve), and adding them first to a "
         f"{scores.start} picture must make it rise faster (larger area). {verdict} Random orders have the "
         f"same coarse cells; the mean of {scores.num_random} is shown.",
-        svg=curves_svg(
-            lines, title=f"Probability of {name}", x_label="pixels changed", y_label="probability"
-        ),
+        svg=curves_svg(lines, title=f"{what.capitalize()} of {name}", x_label="pixels changed", y_label=what),
         table=Table(
             ("test", "hottest first", "random order", "better is"),
             (

@@ -16,6 +16,7 @@ it then starts from the mean colour.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,15 +34,18 @@ from nayan.explain.stages import logits_of
 
 _BATCH = 16
 
+Score = Callable[[Tensor], Tensor]
+"""From (b, channels, h, w) pixels to (b,) numbers in [0, 1]."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faithfulness:
-    """Curves of a class's probability, and the areas under them.
+    """Curves of a score, such as a class's probability, and the areas under them.
 
     Attributes:
         fractions: (S + 1,) of the pixels that were changed, from 0 to 1.
-        deletion: (S + 1,) probability when the hottest pixels go first.
-        insertion: (S + 1,) probability when the hottest pixels come first.
+        deletion: (S + 1,) score when the hottest pixels go first.
+        insertion: (S + 1,) score when the hottest pixels come first.
         random_deletion, random_insertion: the same for random orders, on average.
         num_random: how many random orders.
         start: what insertion starts from: "blurred", or "flat" where blurring did not hide the class.
@@ -100,22 +104,56 @@ def measure_faithfulness(
     Raises:
         ConfigError: if `steps` or `num_random` is below 1.
     """
+
+    def probability(changed: Tensor) -> Tensor:
+        return logits_of(model(changed)).softmax(dim=1)[:, label]
+
+    with evaluating(model):
+        return measure_score_faithfulness(
+            probability, pixels, heat=heat, steps=steps, seed=seed, num_random=num_random
+        )
+
+
+def measure_score_faithfulness(
+    score: Score,
+    pixels: Tensor,
+    *,
+    heat: NDArray[np.floating],
+    cells: Size | None = None,
+    steps: int = 16,
+    seed: int = 0,
+    num_random: int = 3,
+) -> Faithfulness:
+    """Return the deletion and insertion curves of any score of a picture in [0, 1].
+
+    Args:
+        score: what is to be explained, of (b, channels, h, w) pixels; by a network in evaluation mode.
+        pixels: (1, channels, h, w) float in [0, 255].
+        heat: (m, n) numbers, the larger the earlier.
+        cells: (rows, columns) of the random maps; by default those of `heat`.
+        steps: points after the first.
+        seed: of the random orders.
+        num_random: how many random orders are averaged.
+
+    Raises:
+        ConfigError: if `steps` or `num_random` is below 1.
+    """
     if steps < 1 or num_random < 1:
         raise ConfigError(f"steps and num_random must be at least 1, got {steps} and {num_random}")
     size = (int(pixels.shape[2]), int(pixels.shape[3]))
     rng = np.random.default_rng(seed)
-    heats = [heat, *(rng.random(heat.shape) for _ in range(num_random))]
+    heats = [heat, *(rng.random(cells or heat.shape) for _ in range(num_random))]
     gone = pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels)
-    with evaluating(model), torch.no_grad():
+    with torch.no_grad():
         blurred = blur(pixels)
-        hidden, whole = logits_of(model(torch.cat([blurred, pixels]))).softmax(dim=1)[:, label].tolist()
+        hidden, whole = score(torch.cat([blurred, pixels])).tolist()
         start: Literal["blurred", "flat"] = "blurred" if hidden < whole / 2 else "flat"
         empty = blurred if start == "blurred" else gone
         deletions, insertions = [], []
         for each in heats:
             ranks = pixel_ranks(each, size)
-            deletions.append(_curve(model, pixels, gone, ranks, label, steps))
-            insertions.append(_curve(model, empty, pixels, ranks, label, steps))
+            deletions.append(_curve(score, pixels, gone, ranks, steps))
+            insertions.append(_curve(score, empty, pixels, ranks, steps))
     return Faithfulness(
         fractions=np.linspace(0, 1, steps + 1),
         deletion=deletions[0],
@@ -154,14 +192,13 @@ def blur(pixels: Tensor) -> Tensor:
 
 
 def _curve(
-    model: nn.Module, before: Tensor, after: Tensor, ranks: NDArray[np.float64], label: int, steps: int
+    score: Score, before: Tensor, after: Tensor, ranks: NDArray[np.float64], steps: int
 ) -> NDArray[np.float64]:
-    """Return the probability while `before` turns into `after`, the pixels of lowest rank first."""
+    """Return the score while `before` turns into `after`, the pixels of lowest rank first."""
     rank = torch.from_numpy(ranks).to(before.device)
-    probabilities: list[float] = []
+    scores: list[float] = []
     shares = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device=before.device)
     for start in range(0, steps + 1, _BATCH):
         changed = rank[None, None] < shares[start : start + _BATCH, None, None, None]  # (b, 1, h, w)
-        logits = logits_of(model(torch.where(changed, after, before)))
-        probabilities += logits.softmax(dim=1)[:, label].tolist()
-    return np.array(probabilities)
+        scores += score(torch.where(changed, after, before)).tolist()
+    return np.array(scores)

@@ -1,11 +1,26 @@
-"""Curves over the unit square, for scores between 0 and 1."""
+"""Curves over the unit square, counts over a threshold, and what is left step by step."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nayan.core.svg import GOOD, MUTED, Frame, Svg, document, element, label
+from nayan.core.svg import (
+    GOOD,
+    INK,
+    LINE,
+    MUTED,
+    SERIES,
+    Frame,
+    Svg,
+    document,
+    element,
+    escape,
+    label,
+    text_width,
+    ticks,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +29,7 @@ class Curve:
 
     Attributes:
         label: for the legend.
-        x, y: its points, in [0, 1].
+        x, y: its points; for `curves_svg` in [0, 1].
         stroke: its colour.
         dashed: for baselines.
     """
@@ -50,3 +65,85 @@ def curves_svg(curves: Sequence[Curve], *, title: str, x_label: str, y_label: st
         parts.append(element("line", x1=left, x2=left + 28, y1=height - 4, y2=height - 4, **stroke))
         parts.append(label(curve.label, left + 36, height))
     return document(parts, width=640, height=bottom + 50, title=title)
+
+
+def counts_svg(
+    curves: Sequence[Curve], *, title: str, x_label: str, mark: float | None = None, marked: str = ""
+) -> Svg:
+    """Return a drawing of how often something happens for each setting, with the legend above.
+
+    Args:
+        curves: of the same x, rising; y are counts.
+        title: above.
+        x_label: what is varied.
+        mark: the setting in use; a vertical line.
+        marked: what stands at that line.
+
+    >>> counts_svg([Curve("kept", [0.3, 0.9], [4, 9])], title="t", x_label="x", mark=0.6)[:4]
+    '<svg'
+    """
+    most = max(1.0, *(float(y) for curve in curves for y in curve.y))
+    rows = ticks(0.0, most, count=5)
+    step = rows[1] if len(rows) > 1 else most
+    top = step * math.ceil(most / step - 1e-9)
+    x = curves[0].x
+    frame = Frame((x[0], x[-1]), (0.0, top), (64, 62 + 20 * len(curves), 616, 330 + 20 * len(curves)))
+    left, upper, right, bottom = frame.box
+    parts = [label(title, left - 12, 24, font_size=15, font_weight=600)]
+    parts += frame.rows(ticks(0.0, top, count=5)) + frame.columns(ticks(x[0], x[-1], count=7))
+    if mark is not None and x[0] <= mark <= x[-1]:
+        at = frame.x(mark)
+        parts.append(
+            element("line", x1=at, x2=at, y1=upper - 4, y2=bottom, stroke=INK, stroke_dasharray="2 3")
+        )
+        parts.append(label(marked, at, upper - 9, text_anchor="middle", font_size=11, fill=MUTED))
+    for number, curve in enumerate(curves):
+        parts += _counted(curve, frame, height=44 + 20 * number)
+    parts.append(label(x_label, (left + right) / 2, bottom + 38, text_anchor="middle", fill=MUTED))
+    return document(parts, width=640, height=bottom + 50, title=title)
+
+
+def _counted(curve: Curve, frame: Frame, *, height: float) -> list[Svg]:
+    """Return a curve with a dot at each of its points, and its line of the legend."""
+    left = frame.box[0] - 12
+    dash = "6 4" if curve.dashed else None
+    look = {"stroke": curve.stroke, "stroke_width": 2, "stroke_dasharray": dash, "fill": "none"}
+    places = [(frame.x(x), frame.y(y)) for x, y in zip(curve.x, curve.y, strict=True)]
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    parts = [element("polyline", points=points, stroke_linejoin="round", **look)]
+    parts += [
+        element(
+            "circle", element("title", escape(f"{at:g}: {value:g}")), cx=x, cy=y, r=3.2, fill=curve.stroke
+        )
+        for (x, y), at, value in zip(places, curve.x, curve.y, strict=True)
+    ]
+    parts.append(element("line", x1=left, x2=left + 28, y1=height - 4, y2=height - 4, **look))
+    return [*parts, label(curve.label, left + 36, height)]
+
+
+def funnel_svg(steps: Sequence[tuple[str, int, str]], *, title: str) -> Svg:
+    """Return a drawing of how few are left after each step: bars on a logarithmic scale.
+
+    Args:
+        steps: (name, count, what is said about it) each.
+        title: above.
+
+    >>> funnel_svg([("all", 1000, "")], title="t")[:4]
+    '<svg'
+    """
+    left, right, high = 132.0, 470.0, 46
+    largest = math.log10(1 + max(count for _, count, _ in steps)) or 1.0
+    parts = [label(title, 12, 24, font_size=15, font_weight=600)]
+    for row, (name, count, told) in enumerate(steps):
+        y = 40 + row * high
+        width = max(2.0, math.log10(1 + count) / largest * (right - left))
+        fill = SERIES[row % len(SERIES)]
+        parts += [
+            label(name, left - 12, y + 19, text_anchor="end", font_weight=600),
+            element("rect", x=left, y=y, width=right - left, height=28, rx=4, fill=LINE, fill_opacity=0.5),
+            element("rect", x=left, y=y, width=width, height=28, rx=4, fill=fill, fill_opacity=0.85),
+            label(f"{count:,}", right + 12, y + 13, font_weight=600),
+            label(told, right + 12, y + 27, font_size=10.5, fill=MUTED),
+        ]
+    widest = max(text_width(told, 10.5) for *_, told in steps)
+    return document(parts, width=max(560, right + widest + 24), height=40 + len(steps) * high, title=title)

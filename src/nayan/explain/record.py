@@ -5,13 +5,17 @@ The network knows nothing of it. Every hook is removed when the `with` block end
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from nayan.core.errors import NotFound
+
+Pick = Callable[[Any], Mapping[str, Tensor]]
+"""From what a layer puts out to the tensors that are recorded."""
 
 
 class Recording(Mapping[str, Tensor]):
@@ -55,6 +59,7 @@ def record(
     layers: Sequence[str] | Mapping[str, nn.Module] | None = None,
     *,
     gradients: bool = False,
+    pick: Pick | None = None,
 ) -> Iterator[Recording]:
     """Record what layers put out while the block runs the model.
 
@@ -63,6 +68,8 @@ def record(
         layers: names as in `model.named_modules()`, or modules by a name of your choice, such as
             `dict(network.stages())`; None records every leaf.
         gradients: also keep the gradients that reach the recorded activations.
+        pick: which tensors of an output to record, each with what is added to the layer's name; by default
+            the first one, under the name itself.
 
     Yields:
         The recording, filled while the model runs. Activations are detached copies, so that a
@@ -83,15 +90,13 @@ def record(
 
     def watch(name: str) -> Any:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            activation = first_tensor(output)
-            if activation is None:
-                return
-            key = recording._add(name, activation.detach().clone())
-            if gradients and activation.requires_grad:
-                recording.live[key] = activation
-                handles.append(
-                    activation.register_hook(lambda gradient: keep(key, gradient))  # type: ignore[no-untyped-call]
-                )
+            for suffix, activation in (pick or _only_first)(output).items():
+                key = recording._add(name + suffix, activation.detach().clone())
+                if gradients and activation.requires_grad:
+                    recording.live[key] = activation
+                    handles.append(
+                        activation.register_hook(partial(keep, key))  # type: ignore[no-untyped-call]
+                    )
 
         return hook
 
@@ -134,14 +139,29 @@ def select_layers(
     return {name: modules[name] for name in layers}
 
 
+def _only_first(output: Any) -> dict[str, Tensor]:
+    first = first_tensor(output)
+    return {} if first is None else {"": first}
+
+
+def every_tensor(value: Any) -> list[Tensor]:
+    """Return all tensors in a tensor, sequence, mapping or dataclass, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    return [found for item in _items(value) for found in every_tensor(item)]
+
+
 def first_tensor(value: Any) -> Tensor | None:
     """Return the first tensor in a tensor, sequence, mapping or dataclass; None if there is none."""
     if isinstance(value, Tensor):
         return value
+    return next((found for item in _items(value) if (found := first_tensor(item)) is not None), None)
+
+
+def _items(value: Any) -> Sequence[Any]:
+    """Return what a sequence, mapping or dataclass holds."""
     if isinstance(value, Mapping):
-        value = list(value.values())
-    elif hasattr(value, "__dataclass_fields__"):
-        value = [getattr(value, name) for name in value.__dataclass_fields__]
-    if isinstance(value, list | tuple):
-        return next((found for item in value if (found := first_tensor(item)) is not None), None)
-    return None
+        return list(value.values())
+    if hasattr(value, "__dataclass_fields__"):
+        return [getattr(value, name) for name in value.__dataclass_fields__]
+    return value if isinstance(value, list | tuple) else ()

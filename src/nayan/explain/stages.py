@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from nayan.core.errors import ConfigError, NotFound
 from nayan.explain.record import record
 from nayan.explain.subject import Subject
+from nayan.tasks.detection.network import Detector
 
 
 def pixel_batch(subject: Subject, model: nn.Module) -> Tensor:
@@ -43,8 +45,8 @@ def logits_of(raw: Any) -> Tensor:
 def map_stages(model: nn.Module, pixels: Tensor, *, layer: str | None = None) -> dict[str, nn.Module]:
     """Return the steps of a network that put out a map, in order.
 
-    These are the network's own `stages()`, or for a plain module the last layer before each change of
-    resolution. Vectors and maps of a single cell are left out.
+    These are the network's own `stages()` (without a detector's head), or for a plain module the last layer
+    before each change of resolution. Vectors and maps of a single cell are left out.
 
     Args:
         model: any module, in evaluation mode.
@@ -55,7 +57,7 @@ def map_stages(model: nn.Module, pixels: Tensor, *, layer: str | None = None) ->
         NotFound: if there is no such layer.
         ConfigError: if nothing in the network puts out a map.
     """
-    own = dict(model.stages()) if callable(getattr(model, "stages", None)) else {}  # type: ignore[operator]
+    own = own_stages(model)
     if layer is not None and layer not in own:
         if layer not in dict(model.named_modules()):
             raise NotFound("layer", layer, [*own, *(name for name, _ in model.named_modules() if name)])
@@ -76,6 +78,28 @@ def map_stages(model: nn.Module, pixels: Tensor, *, layer: str | None = None) ->
             hint="choose a layer before flatten, gap or dense, or a network with convolutions",
         )
     return found
+
+
+def own_stages(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the steps that a network names itself, each as a module that really runs; {} for others.
+
+    A stage may be a sequence that was put together only to name it: then its last layer stands for it. The
+    last step of a detector puts out no map, but what it says about its candidates.
+    """
+    if not callable(getattr(model, "stages", None)):
+        return {}
+    stages: list[tuple[str, nn.Module]] = model.stages()  # type: ignore[operator]
+    registered = set(model.modules())
+    named = {name: _running(stage, registered) for name, stage in stages}
+    if isinstance(model, Detector):
+        del named[stages[-1][0]]
+    return named
+
+
+def _running(stage: nn.Module, registered: Set[nn.Module]) -> nn.Module:
+    while isinstance(stage, nn.Sequential) and stage not in registered and len(stage):
+        stage = stage[-1]
+    return stage
 
 
 def is_map(activation: Tensor) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, NotFound
-from nayan.core.types import Image
+from nayan.core.types import Boxes, Image
 from nayan.runtime.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -27,12 +27,18 @@ class Subject:
         preprocess: from a picture to the network's pixels.
         classes: names in the order of the logits; None where they are unknown.
         image: an upright RGB picture; None where none was given.
+        truth: the objects that are really in it, in its pixels; None where they are not known.
+        inputs: what the network takes beside the pixels, and how it is made (`runtime.proposals`).
+        decode_args: how the network's outputs become predictions, such as fitted thresholds.
     """
 
     network: nn.Module | None
     preprocess: Preprocess
     classes: Sequence[str] | None = None
     image: Image | None = None
+    truth: Boxes | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    decode_args: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model(self) -> nn.Module:

@@ -74,16 +74,29 @@ def propose(pixels: NDArray[np.uint8], *, count: int, mode: Mode = "fast") -> ND
     >>> bool(iou_matrix(np.array([[20, 10, 50, 30]]), propose(picture, count=10)).max() > 0.8)
     True
     """
+    if count < 1:
+        raise ConfigError(f"selective search takes a count from 1, got {count}")
+    return _padded(without_repeats(regions_of(pixels, mode=mode), count), count)
+
+
+def regions_of(pixels: NDArray[np.uint8], *, mode: Mode = "fast") -> NDArray[np.int64]:
+    """Return the (N, 4) boxes of all regions that selective search joins, the most promising first.
+
+    Args:
+        pixels: (h, w, 3) RGB or (h, w, 1) gray.
+        mode: how many ways of cutting and joining to try.
+
+    Raises:
+        ShapeError: the pixels have another shape or type.
+        ConfigError: an unknown mode.
+        MissingExtra: OpenCV with its contributed modules is not installed.
+    """
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise ShapeError(f"pixels are (h, w, 1 or 3) uint8, got {pixels.shape} {pixels.dtype}")
-    if count < 1 or mode not in get_args(Mode):
-        raise ConfigError(
-            f"selective search takes a count from 1 and a mode of {', '.join(get_args(Mode))}, "
-            f"got {count} and {mode!r}"
-        )
+    if mode not in get_args(Mode):
+        raise ConfigError(f"selective search has the modes {', '.join(get_args(Mode))}, got {mode!r}")
     colours = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-    boxes = _without_repeats(_in_order(_regions(np.ascontiguousarray(colours[:, :, ::-1]), mode)), count)
-    return _padded(boxes, count)
+    return _in_order(_regions(np.ascontiguousarray(colours[:, :, ::-1]), mode))
 
 
 def cached(folder: Path, inner: Propose = propose) -> Propose:
@@ -172,7 +185,7 @@ def _in_order(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
     return boxes[np.argsort(np.arange(1, len(boxes) + 1) * drawn, kind="stable")]
 
 
-def _without_repeats(boxes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def without_repeats(boxes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Return the first `count` boxes of which none overlaps an earlier one by more than `SAME_IOU`."""
     rest = boxes.astype(np.float32)
     kept: list[NDArray[np.float32]] = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS
 from nayan.tasks.base import Task
 from nayan.tasks.cards import Entry, TaskCard
+from nayan.tasks.detection.coco_classes import COCO_CLASSES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,14 +24,20 @@ class Restored:
     """A network with what surrounds it.
 
     Attributes:
-        network: in evaluation mode.
+        network: in evaluation mode; None where there is only a picture.
         preprocess: from a picture to its pixels.
         classes: names in the order of its outputs; None where they are unknown.
+        inputs: what it takes beside the pixels, and how it is made (`runtime.proposals`).
+        decode_args: how its outputs become predictions, as they were fitted.
+        trained_on: {"path", "format"} of the data that it was trained on; {} where that is unknown.
     """
 
-    network: nn.Module
+    network: nn.Module | None
     preprocess: Preprocess
     classes: Sequence[str] | None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    decode_args: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: Mapping[str, Any] = field(default_factory=dict)
 
 
 def restore_bundle(bundle: Bundle) -> Restored:
@@ -55,7 +62,14 @@ def restore_bundle(bundle: Bundle) -> Restored:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise WeightsError(f"{bundle.weights}: does not fit {spec.model}: {reason}") from error
-    return Restored(network.eval(), spec.preprocess, spec.classes)
+    return Restored(
+        network.eval(),
+        spec.preprocess,
+        spec.classes,
+        inputs=spec.inputs,
+        decode_args=spec.decode_args,
+        trained_on=spec.provenance.get("data") or {},
+    )
 
 
 def build_named(
@@ -63,7 +77,7 @@ def build_named(
     *,
     imgsz: int | None = None,
     channels: int | None = None,
-    classes: int | None = None,
+    classes: int | Sequence[str] | None = None,
     weights: str = "none",
 ) -> Restored:
     """Build a network of a catalogue by its name, as it was published unless something else is asked for.
@@ -72,8 +86,9 @@ def build_named(
         name: of an entry.
         imgsz: side of the input in pixels; by default that of the published weights.
         channels: 3 or 1; by default 3, or 1 for a network that was made for gray pictures.
-        classes: how many it tells apart; by default 1000, or 10 for gray pictures.
-        weights: "imagenet", "none" or a .safetensors file.
+        classes: how many it tells apart, or their names; by default those of its published weights: 1000, the
+            80 of COCO for a detector, or 10 for gray pictures.
+        weights: "imagenet", "coco", "none" or a .safetensors file.
 
     Raises:
         NotFound: if no catalogue has the name.
@@ -95,10 +110,11 @@ def build_named(
     args |= {"mean": preprocess.mean, "std": preprocess.std}
     if "backbone" in entry.args:
         args["head"] = "pool" if classes else "paper"
-    names = [str(index) for index in range(classes or (10 if entry.gray else 1000))]
+    names = _class_names(card, entry, classes)
     network = _build(card, entry, names, args)
-    load_weights(network, weights if weights in ("imagenet", "none") else Path(weights), entry)
-    return Restored(network.eval(), preprocess, None)
+    load_weights(network, weights if weights in ("imagenet", "coco", "none") else Path(weights), entry)
+    known = None if all(name.isdigit() for name in names) else names
+    return Restored(network.eval(), preprocess, known, inputs=entry.inputs)
 
 
 def _find(name: str) -> tuple[TaskCard, Entry]:
@@ -109,6 +125,13 @@ def _find(name: str) -> tuple[TaskCard, Entry]:
             return card, catalog[name]
     card, catalog = catalogs[0]
     return card, catalog[name]
+
+
+def _class_names(card: TaskCard, entry: Entry, classes: int | Sequence[str] | None) -> Sequence[str]:
+    if classes is None and "Boxes" in card.targets:
+        return COCO_CLASSES
+    count = (10 if entry.gray else 1000) if classes is None else classes
+    return [str(index) for index in range(count)] if isinstance(count, int) else count
 
 
 def _build(card: TaskCard, entry: Entry, classes: Sequence[str], args: dict[str, Any]) -> nn.Module:
