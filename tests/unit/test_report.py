@@ -320,6 +320,19 @@ def test_scores_of_the_log_serve_where_no_document_was_written(run: Path) -> Non
     assert "0.750" in written(run)
 
 
+def test_objects_are_not_counted_as_pictures(run: Path) -> None:
+    start = events()[0]
+    start["data"] |= {"pictures": {"train": 7, "val": 3}, "counted": "objects"}
+    start["data"]["counts"] = {"train": dict.fromkeys(NAMES, 40), "val": dict.fromkeys(NAMES, 5)}
+    write_events(run, [start])
+    page = make_page(read_run(run))
+    assert "on 7 pictures" in page.verdict[0]
+    assert next(tile for tile in page.tiles if tile.label == "Training pictures").value == "7"
+    panels = next(s for s in page.sections if s.id == "data").panels
+    assert ("Pictures, val", 3) in panels[0].table.rows
+    assert panels[1].title == "Objects a class"
+
+
 def test_classes_beyond_forty_are_folded(run: Path) -> None:
     start = events()[0]
     start["data"] = {"counts": {"train": {f"c{i}": i for i in range(41)}}}

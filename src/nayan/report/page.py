@@ -15,7 +15,7 @@ from typing import Any
 
 from nayan.core.registry import resolve
 from nayan.core.story import Panel, Summary, Table, Tile
-from nayan.report.charts import Stretch, line_chart
+from nayan.report.curves import best_epoch, curves, group_of
 from nayan.report.record import RunRecord
 from nayan.tasks import CARDS
 
@@ -68,7 +68,7 @@ def make_page(run: RunRecord) -> Page:
     split = _evaluation(run).get("split", "")
     sections = [
         Section("scores", "Scores by split", "Scores", _scores(run)),
-        Section("learning", "How it learned", "Learning", _curves(run)),
+        Section("learning", "How it learned", "Learning", curves(run)),
         Section("evaluation", f"What it gets right and wrong ({split})", "Evaluation", panels),
         Section("augmented", "What it saw while training", "Augmented", _augmented(run)),
         Section("data", "The data", "Data", _data(run)),
@@ -137,7 +137,7 @@ def _day(run: RunRecord) -> str:
 
 
 def _counts(run: RunRecord) -> dict[str, dict[str, int] | int]:
-    """Return pictures a split: by class where that is known, else their number."""
+    """Return pictures, or objects, a split: by class where that is known, else their number."""
     data = run.first("start").get("data") or {}
     classes = [str(name) for name in data.get("classes") or ()]
     found: dict[str, dict[str, int] | int] = {}
@@ -151,8 +151,12 @@ def _counts(run: RunRecord) -> dict[str, dict[str, int] | int]:
     return found
 
 
-def _total(count: dict[str, int] | int) -> int:
-    return count if isinstance(count, int) else sum(count.values())
+def _pictures(run: RunRecord) -> dict[str, int]:
+    """Return the number of pictures of each split."""
+    known = (run.first("start").get("data") or {}).get("pictures")
+    if isinstance(known, Mapping):
+        return {str(split): int(number) for split, number in known.items()}
+    return {split: n if isinstance(n, int) else sum(n.values()) for split, n in _counts(run).items()}
 
 
 def _seconds(run: RunRecord) -> float:
@@ -165,11 +169,11 @@ def _seconds(run: RunRecord) -> float:
 
 def _trained(run: RunRecord) -> list[str]:
     """Say what was trained on what, and for how long."""
-    counts, data = _counts(run), run.first("start").get("data") or {}
+    counts, data = _pictures(run), run.first("start").get("data") or {}
     classes = len(data.get("classes") or run.spec.get("classes") or ())
     text = f"`{_model(run)}` was trained"
     if "train" in counts:
-        text += f" on {_total(counts['train']):,} pictures"
+        text += f" on {counts['train']:,} pictures"
         text += f" of {classes} classes" if classes else ""
     if _data_name(run):
         text += f" from `{_data_name(run)}`"
@@ -180,23 +184,15 @@ def _trained(run: RunRecord) -> list[str]:
     return [f"{text}."] if run.rows or counts else []
 
 
-def _best_epoch(run: RunRecord) -> float | None:
-    """Return the last epoch that was better than all before it."""
-    epochs = (
-        e.get("epoch") for e in reversed(run.events) if e.get("event") == "epoch" and e.get("best") is True
-    )
-    return next((float(epoch) for epoch in epochs if isinstance(epoch, int | float)), None)
-
-
 def _best_so_far(run: RunRecord) -> list[str]:
     """Return the validation scores of the best epoch: all there is before an evaluation."""
-    best = _best_epoch(run)
+    best = best_epoch(run)
     row: Mapping[str, float | str] = next((r for r in run.rows if r.get("epoch") == best), {})
     scores = [
         f"{name} {100 * value:.1f} %"
         for column, value in row.items()
         if isinstance(value, float)
-        for group, name in [_group(column, [value])]
+        for group, name in [group_of(column, [value])]
         if group == "Scores"
     ]
     return [f"Its best epoch so far, {best:g}, gave on validation: {', '.join(scores)}."] if scores else []
@@ -230,10 +226,10 @@ def _warnings(run: RunRecord) -> list[str]:
 
 
 def _tiles(run: RunRecord) -> list[Tile]:
-    counts, tiles = _counts(run), []
+    counts, tiles = _pictures(run), []
     if "train" in counts:
-        rest = ", ".join(f"{_total(c):,} {split}" for split, c in counts.items() if split != "train")
-        tiles.append(Tile("Training pictures", f"{_total(counts['train']):,}", rest))
+        rest = ", ".join(f"{number:,} {split}" for split, number in counts.items() if split != "train")
+        tiles.append(Tile("Training pictures", f"{counts['train']:,}", rest))
     if _seconds(run):
         rows = f"{len(run.rows)} epochs" if len(run.rows) > 1 else ""
         tiles.append(Tile("Time", duration(_seconds(run)), rows))
@@ -256,70 +252,6 @@ def _scores(run: RunRecord) -> list[Panel]:
     return [Panel("", table=Table(("Split", *names), rows))] if rows else []
 
 
-def _curves(run: RunRecord) -> list[Panel]:
-    """Return one chart for losses, one for scores, and one for each other number of an epoch."""
-    groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    columns = list(dict.fromkeys(name for row in run.rows for name in row))
-    for column in columns:
-        points = [
-            (float(x), float(y))
-            for row in run.rows
-            if isinstance(y := row.get(column), float) and isinstance(x := row.get("epoch"), float)
-        ]
-        if points and column not in ("epoch", "round", "seconds"):
-            group, name = _group(column, [y for _, y in points])
-            groups.setdefault(group, {})[name] = points
-    best = _best_epoch(run)
-    order = sorted(groups, key=lambda group: {"Loss": 0, "Scores": 1}.get(group, 2))
-    others = [group for group in order if group not in ("Loss", "Scores")]
-    third = len(others) % 3 == 0
-    return [
-        Panel(
-            group,
-            svg=line_chart(
-                groups[group],
-                title=f"{group} over the epochs",
-                best=best if group in ("Loss", "Scores") else None,
-                rounds=_rounds(run),
-                percent=group == "Scores",
-                size=(200, 330) if third and group in others else (284, 500),
-            ),
-            data={"layout": "third" if third and group in others else "half"},
-        )
-        for group in order
-    ]
-
-
-def _group(column: str, values: Sequence[float]) -> tuple[str, str]:
-    """Return the chart and the name of the line that a column of `results.csv` belongs to."""
-    named = {"lr": "Learning rate", "pictures_per_s": "Pictures a second"}
-    split, _, measure = column.partition("_")
-    if split not in ("train", "val") or not measure:
-        return named.get(column, column), named.get(column, column).lower()
-    shown = {"train": "training", "val": "validation"}[split]
-    if measure == "loss":
-        return "Loss", shown
-    if measure == "ece":
-        return "Calibration error", shown
-    if split == "train" or "loss" in measure or not 0 <= min(values) <= max(values) <= 1:
-        return "Loss", f"{shown} {measure.replace('_', ' ')}"
-    return "Scores", measure.replace("_", " ")
-
-
-def _rounds(run: RunRecord) -> list[Stretch]:
-    found: list[Stretch] = []
-    for row in run.rows:
-        name, epoch = row.get("round"), row.get("epoch")
-        if name in (None, "") or not isinstance(epoch, float):
-            continue
-        shown = f"round {name:g}" if isinstance(name, float) else str(name)
-        if found and found[-1].name == shown:
-            found[-1] = Stretch(shown, found[-1].first, epoch)
-        else:
-            found.append(Stretch(shown, epoch, epoch))
-    return found
-
-
 def _augmented(run: RunRecord) -> list[Panel]:
     if not (run.folder / "evaluation" / "augmented.jpg").is_file():
         return []
@@ -331,19 +263,20 @@ def _augmented(run: RunRecord) -> list[Panel]:
 def _data(run: RunRecord) -> list[Panel]:
     data, counts = run.first("start").get("data") or {}, _counts(run)
     facts = [("Folder", data.get("path")), ("Format", data.get("format"))]
-    facts += [(f"Pictures, {split}", _total(count)) for split, count in counts.items()]
+    facts += [(f"Pictures, {split}", number) for split, number in _pictures(run).items()]
     facts += [("Classes", len(data.get("classes") or ()) or None), ("Fingerprint", data.get("fingerprint"))]
     rows = tuple((name, value) for name, value in facts if value not in (None, ""))
     notes = [str(e["text"]) for e in run.events if e.get("event") == "note" and e.get("text")]
     panels = [Panel("", table=Table(("", ""), rows))] if rows else []
     by_class = {split: count for split, count in counts.items() if not isinstance(count, int)}
     if by_class:
+        noun = str(data.get("counted") or "pictures").capitalize()
         names = list(dict.fromkeys(name for count in by_class.values() for name in count))
         table = tuple((name, *(count.get(name, 0) for count in by_class.values())) for name in names)
         full = {split: float(max(count.values(), default=0)) for split, count in by_class.items()}
         long = {"folded": True} if len(names) > FEW_ROWS else {}
         panels.append(
-            Panel("Pictures a class", table=Table(("Class", *by_class), table), data={"bars": full, **long})
+            Panel(f"{noun} a class", table=Table(("Class", *by_class), table), data={"bars": full, **long})
         )
     if notes:
         panels.append(Panel("Notes", data={"list": list(dict.fromkeys(notes))}))
