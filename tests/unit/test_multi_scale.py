@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,17 @@ def test_pictures_are_kept_as_large_as_the_largest_step_needs() -> None:
     assert kept.shape == (48, 96, 3)
     again = list(source(cache=cache).batches(0))
     assert all(bool((a.images == b.images).all()) for a, b in zip(first, again, strict=True))
+
+
+def test_samples_are_kept_beforehand_in_their_order_as_far_as_there_is_room() -> None:
+    prepare = PrepareScene(pictures(), Preprocess((64, 64), "letterbox"), SceneAugment(), 5)
+    assert not prepare.keep_all(2)
+    roomy = DecodedCache(COUNT, limit_bytes=1 << 20)
+    assert replace(prepare, cache=roomy).keep_all(2)
+    assert len(roomy) == COUNT
+    narrow = DecodedCache(COUNT, limit_bytes=3 * 32 * 64 * 3)
+    assert not replace(prepare, cache=narrow).keep_all(1)
+    assert [narrow.get(index) is not None for index in range(5)] == [True, True, True, False, False]
 
 
 def test_all_processes_take_the_same_size() -> None:

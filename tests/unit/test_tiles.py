@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +241,22 @@ def test_a_picture_is_decoded_once_for_all_of_its_tiles() -> None:
     assert decoded == names
     cut.samples[0].load()  # not kept any more
     assert decoded == [*names, "0.png"]
+
+
+def test_threads_that_want_tiles_of_one_picture_decode_it_once() -> None:
+    decoded: list[str] = []
+
+    def load(*_: object) -> Image:
+        decoded.append("a")
+        time.sleep(0.02)
+        return picture(0, 0, 5, 5)
+
+    cut = tile_dataset(Dataset((Sample("a", load, Boxes.none()),), ("a",), Path(), "drawn"), 50)
+    decoded.clear()
+    with ThreadPoolExecutor(4) as pool:
+        tiles_seen = list(pool.map(lambda sample: sample.load(), cut.samples))
+    assert len(tiles_seen) == 18
+    assert decoded == ["a"]
 
 
 def test_what_is_found_in_views_is_put_together_as_prediction_does_it(tmp_path: Path) -> None:

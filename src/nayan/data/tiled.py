@@ -139,22 +139,29 @@ def _cut_all(dataset: Dataset, tile: int | Size, *, overlap: float, min_visible:
 
 
 @dataclass(slots=True)
+class _Decoded:
+    """One picture, decoded by the first thread that asks while the others wait."""
+
+    image: Image | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+@dataclass(slots=True)
 class _Recent:
     """Loads pictures and keeps the last few, since their tiles are asked for one after the other."""
 
-    kept: OrderedDict[str, Image] = field(default_factory=OrderedDict)
+    kept: OrderedDict[str, _Decoded] = field(default_factory=OrderedDict)
     lock: Lock = field(default_factory=Lock)
 
     def load(self, sample: Sample) -> Image:
         with self.lock:
-            image = self.kept.get(sample.id)
-        if image is None:
-            image = sample.load()  # outside of the lock: threads decode other pictures meanwhile
-            with self.lock:
-                self.kept[sample.id] = image
-                while len(self.kept) > _RECENT:
-                    self.kept.popitem(last=False)
-        return image
+            place = self.kept.setdefault(sample.id, _Decoded())
+            while len(self.kept) > _RECENT:
+                self.kept.popitem(last=False)
+        with place.lock:  # its own: threads decode different pictures at once
+            if place.image is None:
+                place.image = sample.load()
+            return place.image
 
 
 def _size(sample: Sample) -> Size:

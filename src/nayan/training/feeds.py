@@ -61,6 +61,8 @@ class Feeds:
         setup, stretch = self.setup, self.rounds[number]
         if not stretch.views:
             source = self.stream(setup.learnt, augmented=True)
+            if setup.views is not None:
+                self._keep_tiles(source)
             self._judge = (setup.network, self.validation())
             return Feed(setup.network, source, partial(self.validate, *self._judge))
         tail = Tail(setup.stages[stretch.first :])
@@ -74,6 +76,16 @@ class Feeds:
         val = self._features(stretch, setup.splits.val, 0)
         self._judge = (tail, val)
         return Feed(tail, train, partial(self.validate, *self._judge))
+
+    def _keep_tiles(self, source: StreamSource) -> None:
+        """Cut all tiles before the first epoch, which decodes each picture once."""
+        assert isinstance(source.prepare, PrepareScene)
+        if not source.prepare.keep_all(self.setup.config.workers or 1):
+            self.log(
+                "warning",
+                text="there is no room to keep all tiles, so pictures are decoded again for each of them",
+                hint="use --cache disk, a larger --tile or a smaller --imgsz",
+            )
 
     def judge(self) -> tuple[torch.nn.Module, Source]:
         """Return what the last round was validated with: a module and the pictures or features it takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -67,6 +68,25 @@ class PrepareScene:
             return self
         size = step_size(self.seed, epoch, step=step, sizes=self.sizes)
         return replace(self, preprocess=replace(self.preprocess, size=size))
+
+    def keep_all(self, threads: int) -> bool:
+        """Read every sample once, in order, and keep it; return whether there was room for all.
+
+        Tiles of one picture follow each other, so that each picture is decoded once; in the order of training
+        it would be decoded again for each of its tiles.
+        """
+        if self.cache is None:
+            return False
+        cache = self.cache
+
+        def keep(index: int) -> bool:
+            return self._read(index) is None or cache.get(index) is not None
+
+        with ThreadPoolExecutor(threads, thread_name_prefix="nayan-loader") as pool:
+            waiting = [pool.submit(keep, index) for index in range(len(self.data))]
+            fits = all(future.result() for future in waiting)
+            pool.shutdown(cancel_futures=True)
+        return fits
 
     def _read(self, index: int) -> Scene | None:
         """Return a sample with its boxes in pixels of the picture as it was loaded."""
