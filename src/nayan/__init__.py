@@ -16,23 +16,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nayan.api import (
-        check_bundle,
-        convert,
-        demo,
-        doctor,
-        explain,
-        export,
-        load,
-        models,
-        predict,
-        resume,
-        sample,
-        split,
-        train,
-        val,
-        watch,
-    )
+    from nayan.api.bundles import check_bundle, export
+    from nayan.api.data import convert, doctor, sample, split
+    from nayan.api.inside import explain, models
+    from nayan.api.learning import resume, train
+    from nayan.api.trying import demo
+    from nayan.api.using import load, predict, val, watch
     from nayan.core.errors import NayanError
     from nayan.core.story import Story
     from nayan.runtime.predictor import Predictor
@@ -43,21 +32,21 @@ _ADDRESSES = {
     "Predictor": "nayan.runtime.predictor",
     "Run": "nayan.training.run",
     "Story": "nayan.core.story",
-    "check_bundle": "nayan.api",
-    "convert": "nayan.api",
-    "demo": "nayan.api",
-    "doctor": "nayan.api",
-    "explain": "nayan.api",
-    "export": "nayan.api",
-    "load": "nayan.api",
-    "models": "nayan.api",
-    "predict": "nayan.api",
-    "resume": "nayan.api",
-    "sample": "nayan.api",
-    "split": "nayan.api",
-    "train": "nayan.api",
-    "val": "nayan.api",
-    "watch": "nayan.api",
+    "check_bundle": "nayan.api.bundles",
+    "convert": "nayan.api.data",
+    "demo": "nayan.api.trying",
+    "doctor": "nayan.api.data",
+    "explain": "nayan.api.inside",
+    "export": "nayan.api.bundles",
+    "load": "nayan.api.using",
+    "models": "nayan.api.inside",
+    "predict": "nayan.api.using",
+    "resume": "nayan.api.learning",
+    "sample": "nayan.api.data",
+    "split": "nayan.api.data",
+    "train": "nayan.api.learning",
+    "val": "nayan.api.using",
+    "watch": "nayan.api.using",
 }
 
 __all__ = [

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image as PillowImage
 
 import nayan
-from nayan import api
+from nayan.api import using
 from nayan.cli import main
 from nayan.core.errors import ConfigError, NotFound
 from nayan.core.types import Boxes
@@ -60,7 +60,7 @@ def clip(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command line on the detector of squares: (exit code, stdout, stderr)."""
-    monkeypatch.setattr(api, "load", lambda *_, **__: predictor(thresholds=[0.3]))
+    monkeypatch.setattr(using, "load", lambda *_, **__: predictor(thresholds=[0.3]))
 
     def run(*words: object) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -153,7 +153,7 @@ def test_an_interrupted_video_exits_130_with_what_was_seen(
         raise KeyboardInterrupt
 
     stopped = Predictor(predictor().spec, interrupt, decode)
-    monkeypatch.setattr(api, "load", lambda *_, **__: stopped)
+    monkeypatch.setattr(using, "load", lambda *_, **__: stopped)
     code, text, _ = run("predict", "m", clip)
     assert code == 130
     assert "0 frames watched" in text

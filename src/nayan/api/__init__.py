@@ -1,0 +1,30 @@
+"""The verbs of nayan: the only place that ties the layers together.
+
+The command line parses into these functions, and `import nayan` shows them. Whatever only some verbs
+need (torch, pydantic, ONNX Runtime) is imported inside them, so that each starts as fast as it can.
+"""
+
+from nayan.api.bundles import check_bundle, export
+from nayan.api.data import convert, doctor, sample, split
+from nayan.api.inside import explain, models
+from nayan.api.learning import resume, train
+from nayan.api.trying import demo
+from nayan.api.using import load, predict, val, watch
+
+__all__ = [
+    "check_bundle",
+    "convert",
+    "demo",
+    "doctor",
+    "explain",
+    "export",
+    "load",
+    "models",
+    "predict",
+    "resume",
+    "sample",
+    "split",
+    "train",
+    "val",
+    "watch",
+]

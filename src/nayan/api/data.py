@@ -1,0 +1,116 @@
+"""The verbs about data: examined, rewritten, divided, made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nayan.api.common import Place
+from nayan.tasks import by_verb
+
+if TYPE_CHECKING:
+    from nayan.data.convert import ConversionReport
+    from nayan.data.doctor import Diagnosis
+    from nayan.data.splits import Splits
+
+
+def doctor(
+    data: Place,
+    *,
+    format: str | None = None,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    imgsz: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Diagnosis:
+    """Say what a data set is, how much of it there is, and what is wrong with it; nothing is changed.
+
+    Args:
+        data: a folder or file.
+        format: name of the reader; None to recognise it.
+        only: ids or families of the checks to run; all by default.
+        skip: those to leave out.
+        imgsz: longer side of the network's input in px, by which objects are small or not; None for the side
+            that `train` would choose.
+        on_progress: called with (pictures done, pictures in all).
+    """
+    from nayan.data.doctor import diagnose
+
+    return diagnose(
+        Path(data),
+        format=format,
+        only=only or None,
+        skip=skip or None,
+        imgsz=imgsz,
+        on_progress=on_progress,
+    )
+
+
+def convert(data: Place, out: Place, *, to: str, format: str | None = None) -> ConversionReport:
+    """Write a data set again in another format into a new folder, and prove that nothing was lost.
+
+    Args:
+        data: only read.
+        out: a new folder outside of `data`.
+        to: "folder", "csv" or "idx" for classes; "coco", "yolo", ... for boxes.
+        format: of the source; None to recognise it.
+    """
+    from nayan.data.convert import convert as write
+
+    return write(Path(data), Path(out), to, format=format)
+
+
+def split(
+    data: Place,
+    out: Place,
+    *,
+    val: float = 0.15,
+    test: float = 0.15,
+    seed: int = 0,
+    group: str | None = None,
+    format: str | None = None,
+) -> Splits:
+    """Divide a data set into train, val and test in a new folder; the original is only read.
+
+    Every class gets its share, and copies of a picture stay on one side, as do pictures of one group.
+    Splits that the data already have are kept.
+
+    Args:
+        data: a data set.
+        out: a new folder.
+        val: fraction of the pictures to validate on.
+        test: fraction of the pictures to test on.
+        seed: of the drawing.
+        group: what is never parted: "auto" (versions, tiles and frames of one picture or clip, by their
+            names; None is the same), "none", "folder", or a regular expression whose first group names
+            the camera, video, patient, ... in the name of a picture.
+        format: of the data; None to recognise it.
+
+    Returns:
+        What was written.
+    """
+    from nayan.data.splits import open_splits, write_splits
+
+    drawn = open_splits(
+        Path(data), format=format, val_fraction=val, test_fraction=test, seed=seed, group=group
+    )
+    write_splits(drawn, Path(out))
+    return drawn
+
+
+def sample(
+    task: str, out: Place, *, seed: int = 0, count: int | None = None, format: str | None = None
+) -> Path:
+    """Write a sample data set for a task into a new folder, without any network, and return the folder.
+
+    Args:
+        task: "classify" or "detect".
+        out: a new folder.
+        seed: of which pictures there are and in which split.
+        count: pictures in all; None for all digits, or 300 scenes.
+        format: to write for "detect": "coco" (None is the same), "yolo", "voc", ...
+    """
+    from nayan.data.samples import write_sample
+
+    return write_sample(by_verb(task).verb, Path(out), seed=seed, count=count, format=format)

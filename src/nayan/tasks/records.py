@@ -1,0 +1,120 @@
+"""From pictures to what is said of each: rows for JSON, CSV and the terminal, and annotated copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from nayan.core.errors import ConfigError, NayanError
+from nayan.core.image import probe
+from nayan.core.registry import resolve
+from nayan.core.types import Sample
+from nayan.runtime.predictor import Predictor, predict_samples
+from nayan.runtime.spec import Spec
+from nayan.tasks import CARDS
+
+Rows = list[dict[str, Any]]
+Compare = Callable[[Rows, list[int]], Rows]
+"""From the rows and the [height, width] of a picture to those of its stock."""
+
+
+def predict_records(
+    predictor: Predictor,
+    samples: Iterable[Sample],
+    *,
+    conf: float | Literal["auto"] | None = None,
+    iou: float | None = None,
+    top: int | None = None,
+    batch: int = 16,
+    save: Path | None = None,
+    stock: Path | None = None,
+) -> Rows:
+    """Return what a model sees in picture files; one that cannot be read does not stop the others.
+
+    Args:
+        predictor: the model.
+        samples: files.
+        conf: least score that is shown; "auto" for the thresholds of the model, None for what its task
+            usually shows.
+        iou: for detectors: two boxes of a class that overlap more are one object.
+        top: at most so many rows a picture, at least 1; None for what the task usually shows.
+        batch: pictures at once, at least 1.
+        save: folder for annotated copies of the pictures.
+        stock: a list of slots with what should be in them.
+
+    Raises:
+        ConfigError: for an option that does not fit the model.
+    """
+    spec = predictor.spec
+    card = CARDS[spec.task]
+    decoding = import_module(card.decode.partition(":")[0])
+    shown = card.shown if conf is None else conf
+    threshold: Any = spec.decode_args.get("thresholds") if shown == "auto" else shown
+    limit = {} if top is None else {"top": top}
+    compare = None if stock is None else _comparison(stock, spec)
+    predictor = _sooner(predictor, threshold, iou)
+    records: Rows = []
+    for sample, _, outcome in predict_samples(predictor, samples, batch=batch):
+        if isinstance(outcome, NayanError):
+            records.append({"source": sample.id, "error": outcome.message})
+            continue
+        rows = decoding.to_records(outcome, spec.classes, conf=threshold, **limit)
+        size = list(probe(_file(sample)).size)
+        records.append({"source": sample.id, "size": size, "predictions": rows})
+        if compare is not None:
+            records[-1]["stock"] = compare(rows, size)
+        if save is not None:
+            select = getattr(decoding, "select", None)
+            painted = select(outcome, threshold, classes=len(spec.classes)) if select else outcome
+            picture = resolve(f"{card.draw}:annotate")(sample.load(), painted, spec.classes)
+            _save_picture(picture, save, len(records), sample)
+    return records
+
+
+def _sooner(predictor: Predictor, threshold: float | Sequence[float] | None, iou: float | None) -> Predictor:
+    """Return the predictor of objects that leaves out early what will not be shown; others as they are."""
+    spec = predictor.spec
+    if CARDS[spec.task].targets != ("Boxes",):
+        if iou is not None:
+            raise ConfigError(f"--iou is for detectors, this model is for {spec.task}", hint="leave it out")
+        return predictor
+    asked = {"conf": threshold, "iou": iou}
+    tiling = spec.tiling
+    if tiling is not None and threshold is not None:  # pieces that score less help to put objects together
+        del asked["conf"]
+        tiling = replace(tiling, least=min(tiling.least, float(np.min(threshold))))
+    changes = {name: value for name, value in asked.items() if value is not None}
+    return replace(predictor, spec=spec.with_(decode_args={**spec.decode_args, **changes}, tiling=tiling))
+
+
+def _comparison(stock: Path, spec: Spec) -> Compare:
+    """Return what compares the rows of a picture with a list of slots."""
+    from nayan.tasks.detection.scene.stock import check_stock, read_slots
+
+    if spec.task != "detection":
+        raise ConfigError(f"comparing stock needs a detector, this model is for {spec.task}")
+    slots = read_slots(stock, spec.classes)
+
+    def compare(rows: Rows, size: list[int]) -> Rows:
+        boxes = np.array([row["box"] for row in rows], np.float64).reshape(-1, 4)
+        counts = check_stock(slots, [row["label"] for row in rows], boxes, size=(size[0], size[1]))
+        return [count.row() for count in counts]
+
+    return compare
+
+
+def _file(sample: Sample) -> Path:
+    assert sample.path is not None  # only files are looked for
+    return sample.path
+
+
+def _save_picture(picture: np.ndarray[Any, Any], folder: Path, number: int, sample: Sample) -> None:
+    """Write a picture under the number and name of its source, as equal names may come from two folders."""
+    folder.mkdir(parents=True, exist_ok=True)
+    PillowImage.fromarray(picture).save(folder / f"{number:05d}_{_file(sample).stem}.jpg", quality=92)
