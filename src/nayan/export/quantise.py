@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,8 @@ def quantise_openvino(
         RuntimeError,
         ValueError,
     )
-    with _as_export_error(network.get_friendly_name(), failures):
+    # NNCF draws its progress on stdout, where results are.
+    with _as_export_error(network.get_friendly_name(), failures), contextlib.redirect_stdout(sys.stderr):
         return nncf.quantize(
             network,
             nncf.Dataset(
@@ -156,6 +158,8 @@ def quantise_openvino(
                 ]
             ),
             subset_size=len(calibration_pixels),
+            # Activations with a zero point of their own: SiLU and its like reach a little below zero.
+            preset=nncf.QuantizationPreset.MIXED,
             # Not validated: it has no notion of some kinds, such as shapes, which it leaves alone anyway.
             ignored_scope=nncf.IgnoredScope(names=ends, types=arithmetic, validate=False)
             if ends or arithmetic
