@@ -69,6 +69,8 @@ def advice(sizes: dict[str, Any], *, imgsz: int, tile: int | None = None) -> str
 
     >>> advice({"small": 0.4, "needed": 1.6}, imgsz=320)
     '40 % of the objects are smaller than 16 px for the network: train with `--imgsz 512`, or with `--tile`.'
+    >>> advice({"small": 0.4, "needed": 9.0}, imgsz=320, tile=640).partition("train ")[2]
+    'with a smaller `--tile`, which cuts large pictures into pieces.'
     """
     if sizes["small"] < MANY_SMALL:
         return ""
