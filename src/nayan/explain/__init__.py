@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from nayan.core.errors import ConfigError
@@ -37,6 +37,7 @@ class Explanation:
         needs_image: whether it looks at a picture.
         truth: what it makes of the true objects of the picture: "" nothing, "uses" where they are known,
             "needs" it cannot do without.
+        takes_inputs: whether it knows itself what the network takes beside the pixels.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Explanation:
     needs_network: bool = True
     needs_image: bool = False
     truth: Literal["", "uses", "needs"] = ""
+    takes_inputs: bool = False
 
 
 EXPLANATIONS = Catalog(
@@ -89,6 +91,7 @@ EXPLANATIONS = Catalog(
             "where in a picture the network found its answer (Grad-CAM), and whether that is true",
             options=("class_name", "layer", "steps", "seed", "box"),
             needs_image=True,
+            takes_inputs=True,
         ),
         Explanation(
             "proposals",
@@ -98,6 +101,7 @@ EXPLANATIONS = Catalog(
             needs_network=False,
             needs_image=True,
             truth="uses",
+            takes_inputs=True,
         ),
         Explanation(
             "anchors",
@@ -106,6 +110,7 @@ EXPLANATIONS = Catalog(
             options=("at",),
             needs_image=True,
             truth="uses",
+            takes_inputs=True,
         ),
         Explanation(
             "assignment",
@@ -113,6 +118,7 @@ EXPLANATIONS = Catalog(
             "who learns what: for each true object of a picture the candidates that have to find it",
             needs_image=True,
             truth="needs",
+            takes_inputs=True,
         ),
         Explanation(
             "candidates",
@@ -121,6 +127,7 @@ EXPLANATIONS = Catalog(
             options=("conf", "iou"),
             needs_image=True,
             truth="uses",
+            takes_inputs=True,
         ),
         Explanation(
             "nms",
@@ -129,6 +136,7 @@ EXPLANATIONS = Catalog(
             options=("conf", "iou"),
             needs_image=True,
             truth="uses",
+            takes_inputs=True,
         ),
     ],
 )
@@ -185,5 +193,9 @@ def explain(
             f"{what} needs the true boxes of the picture",
             hint="add --data DATA: the data set that the picture is from",
         )
+    if subject.inputs and network is not None and not entry.takes_inputs:
+        from nayan.explain.fed import Fed
+
+        subject = replace(subject, network=Fed(subject))
     story: Story = resolve(entry.function)(subject, **given)
     return story

@@ -66,7 +66,11 @@ def map_stages(model: nn.Module, pixels: Tensor, *, layer: str | None = None) ->
         own = {layer: own[layer]}
     with torch.no_grad(), record(model, own or None) as seen:
         model(pixels)
-    sizes = {name: tuple(as_map(value).shape[2:]) for name, value in seen.items() if is_map(value)}
+    sizes = {
+        name: tuple(as_map(value).shape[2:])
+        for name, value in seen.items()
+        if is_map(value) and len(value) == len(pixels)  # crops are maps of something else
+    }
     if not own:
         names = list(sizes)
         last = [a for a, b in pairwise(names) if sizes[a] != sizes[b]] + names[-1:]

@@ -68,8 +68,12 @@ def _levels(levels: list[Level], easel: Easel, place: tuple[float, float]) -> Pa
     return Panel(
         "On the grid of each level",
         f"{MEANING[levels[0].kind]} There are {total:,} of them. Dots are the middles of cells; the cell "
-        "nearest to the chosen point is yellow, and what lies around it is drawn with all its shapes. Shapes "
-        "are width x height in pixels of the network's input.",
+        "nearest to the chosen point is yellow"
+        + (
+            ", with all its shapes around it; they are width x height in pixels of the network's input."
+            if levels[0].shapes.any()
+            else "."
+        ),
         image=grid(tiles, captions=captions, columns=min(2, len(tiles)), font_px=13, gap=10),
         table=Table(("level", "step", "cells", "a cell has", "shapes", "in all"), rows),
         data={
@@ -101,7 +105,7 @@ def _tile(level: Level, easel: Easel, place: tuple[float, float]) -> Image:
     painted = easel.dotted(
         dots, [QUIET] * len(dots), radius=float(np.clip(spacing / 9, 0.7, 2.4)), alpha=0.75
     )
-    painted = painted.filled(level.cells()[[cell]], [MARK], alphas=[0.75])
+    painted = painted.filled(level.cells()[[cell]], [MARK], alphas=[0.5])
     around = level.boxes().reshape(len(level.points), -1, 4)[cell]
     drawn = around[(around[:, 2:] > around[:, :2]).all(axis=1)]
     painted = painted.outlined(drawn, [colour_of(shape) for shape in range(len(drawn))], width=2)
@@ -111,6 +115,8 @@ def _tile(level: Level, easel: Easel, place: tuple[float, float]) -> Image:
 def _reach(levels: list[Level], truth: Boxes, easel: Easel, names: list[str]) -> Panel:
     if levels[0].kind in ("anchor", "window"):
         return _overlapped(levels, truth, easel, names)
+    if levels[0].kind == "box":
+        return _celled(levels[0], truth, easel, names)
     return _pointed(levels, truth, easel, names)
 
 
@@ -141,6 +147,29 @@ def _overlapped(levels: list[Level], truth: Boxes, easel: Easel, names: list[str
             "objects": len(truth),
             "iou": [round(float(each), 4) for each in iou],
         },
+    )
+
+
+def _celled(level: Level, truth: Boxes, easel: Easel, names: list[str]) -> Panel:
+    """Return the panel of a network whose cells answer for the objects whose centres lie in them."""
+    centres = (truth.xyxy[:, :2] + truth.xyxy[:, 2:]) / 2
+    cells = np.array([level.cell_at(x, y) for x, y in centres.tolist()], np.int64)
+    crowd = np.array([int((cells == cell).sum()) for cell in cells], np.int64)
+    reached = crowd <= len(level.shapes)
+    rows = tuple(
+        (row + 1, names[int(truth.labels[row])], _sides(truth.xyxy[row]),
+         f"{cells[row] // level.grid[1]}, {cells[row] % level.grid[1]}", int(crowd[row]))
+        for row in range(len(truth))
+    )  # fmt: skip
+    painted = easel.dimmed(0.4).filled(level.cells()[cells], [MARK] * len(cells), alphas=[0.3] * len(cells))
+    return Panel(
+        "Which objects are reached",
+        f"The cell that an object's centre falls into (yellow) has to find it, with one of its "
+        f"{len(level.shapes)} boxes. {int(reached.sum())} of {len(truth)} objects (green) share their cell "
+        "with no more objects than it has boxes; of the others (red) some cannot be found at all.",
+        image=_judged(painted, truth, reached),
+        table=Table(("object", "class", "size", "cell (row, column)", "objects in it"), rows),
+        data={"reached": int(reached.sum()), "objects": len(truth), "cells": cells.tolist()},
     )
 
 

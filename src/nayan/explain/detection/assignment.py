@@ -139,6 +139,11 @@ def _overview(groups: Sequence[Group], truth: Boxes, easel: Easel, titles: Seque
     )
     if not len(truth):
         told = " The picture is known to show none of the classes, so that all of it is background."
+    if any(group.noun == "proposals" for group in groups):
+        told += (
+            " While it learns, the detector takes the true boxes themselves as further proposals, and draws "
+            "a few of all of them at each step."
+        )
     totals = ", ".join(
         f"{int((group.matched >= 0).sum()):,} of {len(group.matched):,} ({group.name})" for group in groups
     )
@@ -176,6 +181,7 @@ def _panel(group: Group, truth: Boxes, easel: Easel, titles: Sequence[str]) -> P
     facts = _facts(group)
     learn = int((group.matched >= 0).sum())
     objects = len(np.unique(group.matched[group.matched >= 0]))
+    objects_told = f"{objects} object" + "s" * (objects != 1)
     ignored = f", {facts['ignored']:,} are ignored and learn nothing" if facts["ignored"] else ""
     seen = (
         "A filled cell holds candidates that learn, in the colour of their object, the stronger the heavier"
@@ -184,7 +190,7 @@ def _panel(group: Group, truth: Boxes, easel: Easel, titles: Sequence[str]) -> P
     )
     return Panel(
         f"Who learns: {group.name}",
-        f"{learn:,} of {len(group.matched):,} {group.noun} learn {objects} objects, {facts['background']:,} "
+        f"{learn:,} of {len(group.matched):,} {group.noun} learn {objects_told}, {facts['background']:,} "
         f"learn that there is nothing{ignored}. {seen}; gray is ignored.",
         image=_painted(group, truth, easel, titles),
         data=facts,
