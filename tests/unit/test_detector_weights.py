@@ -18,6 +18,7 @@ from nayan.tasks.detection.catalog import MODELS
 from nayan.tasks.detection.coco_classes import COCO_CLASSES
 from nayan.tasks.detection.models.torchvision_detectors import TorchvisionDetector, torchvision_detector
 from nayan.tasks.detection.models.yolo_v2 import yolo_v2
+from nayan.tasks.detection.task import DetectionTask
 
 NAME = "ssdlite320_mobilenet_v3_large"
 FILE = "ssdlite320_mobilenet_v3_large_coco-a79551df.pth"  # as the hub calls it
@@ -131,6 +132,43 @@ def test_weights_that_nobody_publishes_are_refused_with_those_that_there_are() -
     with pytest.raises(WeightsError, match="nobody publishes weights of yolo_v2 for COCO") as info:
         load_weights(other, "coco", MODELS["yolo_v2"])
     assert "--weights imagenet" in info.value.hint
+
+
+def own(classes: tuple[str, ...], name: str = "yolo", **args: object) -> torch.nn.Module:
+    torch.manual_seed(len(classes))
+    return DetectionTask().build(MODELS[name], classes, size=(64, 64), **args)
+
+
+def test_a_detector_of_our_own_goes_on_from_its_weights_and_learns_other_classes(tmp_path: Path) -> None:
+    trained, fresh = own(("a", "b")), own(("x", "y", "z"))
+    save_file(trained.state_dict(), tmp_path / "weights.safetensors")
+    before = fresh.head.logits.weight.clone()
+    report = load_weights(fresh, tmp_path)
+    ours, theirs = fresh.state_dict(), trained.state_dict()
+    new = {"head.logits.weight", "head.logits.bias"}
+    assert {k for k in ours if not torch.equal(ours[k], theirs[k])} == new
+    assert torch.equal(fresh.head.logits.weight, before)
+    assert set(report.mismatched) == new
+    assert not report.missing
+
+
+def test_weights_of_another_scale_are_refused_and_nothing_is_filled(tmp_path: Path) -> None:
+    save_file(own(("a", "b")).state_dict(), tmp_path / "weights.safetensors")
+    network = own(("a", "b"), "yolo_s")
+    before = {k: t.clone() for k, t in network.state_dict().items()}
+    with pytest.raises(WeightsError, match="does not belong to yolo_s"):
+        load_weights(network, tmp_path, MODELS["yolo_s"])
+    assert all(torch.equal(t, before[k]) for k, t in network.state_dict().items())
+
+
+@pytest.mark.parametrize(("name", "args"), [("yolo", {}), ("yolo_v2", {"backbone": "darknet19"})])
+def test_backbones_of_our_own_are_published_by_nobody(name: str, args: dict[str, object]) -> None:
+    for source in ("imagenet", "coco"):
+        with pytest.raises(WeightsError, match=f"nobody publishes weights of {name}") as caught:
+            load_weights(own(("a",), name, **args), source, MODELS[name])
+        assert "--weights none" in caught.value.hint
+    if args:
+        assert args["backbone"] in MODELS[name].own_backbones
 
 
 @pytest.mark.parametrize("entry", [e for e in MODELS if e.pretrained == "coco"], ids=lambda e: e.name)

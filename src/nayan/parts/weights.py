@@ -27,6 +27,8 @@ from nayan.parts.published import recognise
 from nayan.parts.pyramid import Pyramid
 
 BODY = "backbone.model."
+OWN_BODY = "backbone."
+"""Of a backbone of our own, whose weights come only from files that nayan wrote."""
 HEAD = "head."
 WRAPPERS = ("module.", "_orig_mod.", "model.")
 """Prefixes that training scripts leave on every key."""
@@ -91,9 +93,10 @@ def load_weights(network: nn.Module, source: str | Path, entry: Named | None = N
     the network's normalisation takes them over.
 
     Args:
-        network: with a `backbone` (a `Backbone` or a `Pyramid`), a `head` and a `normalise`, such as a
-            `Classifier` or a detector. Other parts (a neck, say) are filled from files of our own. Or a
-            `Whole` network: "coco" is for these only, and "imagenet" for the others.
+        network: with a `backbone`, a `head` and a `normalise`, such as a `Classifier` or a detector. Other
+            parts (a neck, say) are filled from files of our own, and so is a backbone that is neither a
+            `Backbone` nor a `Pyramid`. Or a `Whole` network: "coco" is for these only, and "imagenet" for
+            the others.
         source: where the weights come from.
         entry: the model's catalogue entry; its name is used in messages.
 
@@ -106,20 +109,20 @@ def load_weights(network: nn.Module, source: str | Path, entry: Named | None = N
     if isinstance(network, Whole):
         return _load_whole(network, source, entry)
     backbone = network.get_submodule("backbone")
-    if not isinstance(backbone, Backbone | Pyramid):
-        raise TypeError(f"the backbone is a {type(backbone).__name__}, neither a Backbone nor a Pyramid")
-    name = entry.name if entry else backbone.published.name
+    published = backbone.published if isinstance(backbone, Backbone | Pyramid) else None
+    name = entry.name if entry else published.name if published else type(network).__name__
     metadata: dict[str, str] = {}
-    if source == "coco":
+    if source == "imagenet" and published:
+        tensors = published_weights(published)
+    elif source in ("imagenet", "coco"):
+        on = "--weights imagenet for its backbone, " if published else ""
         raise WeightsError(
-            f"nobody publishes weights of {name} for COCO",
-            hint="use --weights imagenet for its backbone, --weights FILE or --weights none",
+            f"nobody publishes weights of {name} for {'COCO' if source == 'coco' else 'ImageNet'}",
+            hint=f"use {on}--weights FILE or --weights none",
         )
-    if source == "imagenet":
-        tensors = published_weights(backbone.published)
     else:
         tensors, metadata = read_file(Path(source))
-    plan = _plan(network, backbone, tensors, where=str(source), name=name)
+    plan = _plan(network, published, tensors, where=str(source), name=name)
     with torch.no_grad():
         state = network.state_dict()
         for key, tensor in plan.tensors.items():
@@ -224,26 +227,29 @@ class _Plan:
 
 
 def _plan(
-    network: nn.Module, backbone: Backbone | Pyramid, tensors: Mapping[str, Tensor], *, where: str, name: str
+    network: nn.Module, published: Published | None, tensors: Mapping[str, Tensor], *, where: str, name: str
 ) -> _Plan:
     """Compare a source with the network; raise WeightsError where the backbone differs."""
     state = network.state_dict()
-    given = _named_as_ours(_unwrapped(tensors), state, backbone)
+    body, known = (BODY, published.keys) if published else (OWN_BODY, frozenset())
+    given = _unwrapped(tensors)
+    if published:
+        given = _named_as_ours(given, state, published)
     given = {key: _as_gray(tensor, state.get(key)) for key, tensor in given.items()}
     fits = {k: t for k, t in given.items() if k in state and t.shape == state[k].shape}
     missing = [k for k in state if k not in given]
     mismatched = [k for k in given if k in state and k not in fits]
     unexpected = [k for k in given if k not in state]
-    wrong = [k for k in missing + mismatched if k.startswith(BODY) and not k.endswith("num_batches_tracked")]
-    known = backbone.published.keys
+    wrong = [k for k in missing + mismatched if k.startswith(body) and not k.endswith("num_batches_tracked")]
     # what is not of the backbone may belong to another kind of network, such as a classifier's temperature
-    wrong += [k for k in unexpected if k.startswith(BODY) and k.removeprefix(BODY) not in known]
+    wrong += [k for k in unexpected if k.startswith(body) and k.removeprefix(body) not in known]
     if wrong:
         raise _other_architecture(state, given, wrong, where=where, name=name, tensors=_unwrapped(tensors))
     head = [k for k in state if k.startswith(HEAD)]
-    if not all(k in fits for k in head):  # half a classifier, or one whose temperature is not ours
+    # half a classifier is of no use, nor is one whose temperature is another's; a detector's towers are
+    if "temperature" in state and not all(k in fits for k in head):
         fits = {k: t for k, t in fits.items() if not k.startswith(HEAD) and k != "temperature"}
-    missing = [k for k in missing if k.startswith((BODY, HEAD)) and not k.endswith("num_batches_tracked")]
+    missing = [k for k in missing if k.startswith((body, HEAD)) and not k.endswith("num_batches_tracked")]
     return _Plan(fits, tuple(missing), tuple(unexpected), tuple(mismatched))
 
 
@@ -257,12 +263,12 @@ def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _named_as_ours(
-    tensors: Mapping[str, Tensor], state: Mapping[str, Tensor], backbone: Backbone | Pyramid
+    tensors: Mapping[str, Tensor], state: Mapping[str, Tensor], published: Published
 ) -> dict[str, Tensor]:
     """Translate published names; names of our own stay."""
     if any(key.startswith(BODY) for key in tensors):
         return dict(tensors)
-    last = backbone.published.classifiers[:1]
+    last = published.classifiers[:1]
     heads = {key.rpartition(".")[2]: key for key in state if key.startswith(HEAD)}
     named: dict[str, Tensor] = {}
     for key, tensor in tensors.items():

@@ -31,6 +31,7 @@ class Entry:
         inputs: what the network takes beside the pixels, by the name of `forward`'s argument, each with how
             it is made, such as {"proposals": {"method": "selective_search", "count": 300}}.
         fixed_size: whether its layers only fit the size of input that it was built for.
+        own_backbones: values of `--backbone` that are of our making: nobody publishes weights of them.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Entry:
     fitted: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     fixed_size: bool = False
+    own_backbones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

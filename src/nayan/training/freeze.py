@@ -101,8 +101,9 @@ def stage_lr_scale(stages: Stages, decay: float) -> Mapping[int, float]:
 
 def lr_scale(network: nn.Module, stages: Stages, stretch: Round) -> Mapping[int, float]:
     """Return {id(parameter): factor on the round's rate} for the parameters that learn slower than others."""
-    if stretch.settled:
-        return {id(p): SETTLED_RATE for pyramid in _pyramids(network) for p in pyramid.parameters()}
+    pyramids = _pyramids(network)
+    if stretch.settled and pyramids:
+        return {id(p): SETTLED_RATE for pyramid in pyramids for p in pyramid.parameters()}
     return stage_lr_scale(stages, stretch.stage_decay)
 
 

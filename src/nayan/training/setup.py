@@ -117,6 +117,7 @@ def set_up(
     if card.backbone_is_model:
         choose("backbone", entry.name, "the model")
     named = bool(config.backbone) or card.backbone_is_model or entry.pretrained != "imagenet"
+    named = named and config.backbone not in entry.own_backbones
     published = entry.pretrained if (entry.weights or config.backbone) and named else "none"
     choose(
         "weights", published, f"what {entry.name} has" if named else "no network to take them from is named"

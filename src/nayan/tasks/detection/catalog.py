@@ -126,6 +126,7 @@ YOLO_LADDER = (
         paper="arXiv:1506.02640",
         licence="Apache-2.0",
         fixed_size=True,  # dense layers
+        own_backbones=("tiny", "paper"),
     ),
     Entry(
         "yolo_v2",
@@ -135,6 +136,7 @@ YOLO_LADDER = (
         paper="arXiv:1612.08242",
         licence="Apache-2.0",
         fitted={"anchors": 5},
+        own_backbones=("tiny", "darknet19"),
     ),
     Entry(
         "yolo_v3",
@@ -144,6 +146,7 @@ YOLO_LADDER = (
         paper="arXiv:1804.02767",
         licence="Apache-2.0",
         fitted={"anchors": 9},
+        own_backbones=("tiny", "darknet53"),
     ),
 )
 
