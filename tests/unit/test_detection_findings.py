@@ -112,6 +112,10 @@ def test_small_objects_bring_advice() -> None:
     assert any("train with `--imgsz 5" in worry for worry in summary(made).worries)
     sizes = next(panel for panel in panels(made) if panel.title == "Large and small")
     assert "100 % of the objects are smaller than 16 px" in sizes.text
+    made["tile"] = 640
+    sizes = next(panel for panel in panels(made) if panel.title == "Large and small")
+    assert "at `--imgsz 320` in tiles of 640 px, and the share" in sizes.text
+    assert any("or with a smaller `--tile`." in worry for worry in summary(made).worries)
     made.pop("imgsz")
     assert not any("--imgsz" in worry for worry in summary(made).worries)
     assert "--imgsz" not in next(panel for panel in panels(made) if panel.title == "Large and small").text

@@ -242,6 +242,7 @@ def _sizes(evaluation: Record, details: Record) -> list[Panel]:
     imgsz = evaluation.get("imgsz")
     text = "How many objects there are of each size, as the network sees them"
     text += f" at `--imgsz {imgsz}`" if imgsz else ""
+    text += f" in tiles of {evaluation['tile']} px" if evaluation.get("tile") else ""
     text += f", and the share that was found. Half of them are smaller than {sizes['median']:.0f} px."
     told = advice(sizes, imgsz=imgsz, tile=evaluation.get("tile")) if imgsz else ""
     svg = size_histogram(sizes["bins"], small_px=SMALL_PX, title="Objects by size")
