@@ -69,8 +69,15 @@ def main() -> None:
         setup([peer("python"), "-c", _SAVE_PEER, PEER_MODEL, weights], cwd=WORK)
     folder = WORK / f"pictures_{PICTURES}_{SIZE[0]}x{SIZE[1]}"
     picture = min(folder.rglob("*.jpg"))
-    ours = [ENVIRONMENT / "nayan", "predict", bundle]
-    theirs = [peer("yolo"), "detect", "predict", f"model={weights}", "imgsz=640", "save=False"]
+    ours: list[str | Path] = [ENVIRONMENT / "nayan", "predict", bundle]
+    theirs: list[str | Path] = [
+        peer("yolo"),
+        "detect",
+        "predict",
+        f"model={weights}",
+        "imgsz=640",
+        "save=False",
+    ]
     everything = folder / "**" / "*.jpg"
     costs = in_turn(
         {

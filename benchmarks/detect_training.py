@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import shutil
 import statistics
 import sys
@@ -28,7 +29,18 @@ MULTIPLY_ADDS = "0.81 GMAC at 320 (Ultralytics' own figure for yolo11n: 6.5 GFLO
 def ours(data: Path, out: Path) -> float:
     """Return the pictures a second of the median epoch but the first."""
     shutil.rmtree(out, ignore_errors=True)
-    options = ["--imgsz", "320", "--batch", "8", "--epochs", str(EPOCHS), "--weights", "none", "--out", out]
+    options: list[str | Path] = [
+        "--imgsz",
+        "320",
+        "--batch",
+        "8",
+        "--epochs",
+        str(EPOCHS),
+        "--weights",
+        "none",
+        "--out",
+        out,
+    ]
     setup([ENVIRONMENT / "nayan", "train", data, *options])
     rows = list(csv.DictReader((out / "results.csv").open(encoding="utf-8")))
     return statistics.median(float(row["pictures_per_s"]) for row in rows[1:])
@@ -44,7 +56,7 @@ def theirs(data: Path, out: Path) -> float:
     setup([peer("yolo"), "detect", "train", *words])
     rows = list(csv.DictReader((out / "results.csv").open(encoding="utf-8")))
     ends = [float(row["time"]) for row in rows]  # seconds since the start
-    return PICTURES / statistics.median(after - before for before, after in zip(ends, ends[1:], strict=False))
+    return PICTURES / statistics.median(after - before for before, after in itertools.pairwise(ends))
 
 
 def main() -> None:
