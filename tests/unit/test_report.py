@@ -16,6 +16,7 @@ from nayan.core.story import Panel
 from nayan.core.types import ClassScores, Label
 from nayan.report import html
 from nayan.report.charts import Stretch, line_chart
+from nayan.report.curves import curves
 from nayan.report.html import write_report
 from nayan.report.page import duration, make_page
 from nayan.report.record import read_run
@@ -353,6 +354,15 @@ def test_columns_that_nobody_foresaw_get_a_chart(run: Path) -> None:
         re.findall(r">([a-z ]+)</text>", panels[0].svg)
     )
     assert [p.data["layout"] for p in panels] == ["half"] * 4
+
+
+def test_of_many_scores_the_headlines_are_drawn(run: Path) -> None:
+    names = ["map", "map50", "map75", "map_small", "mar_100"]
+    rows = [",".join(["epoch", *(f"val_{name}" for name in names)]), "1,.1,.2,.3,.4,.5", "2,.1,.2,.3,.4,.6"]
+    (run / "results.csv").write_text("\n".join(rows), encoding="utf-8")
+    (chart,) = [panel for panel in curves(read_run(run)) if panel.title == "Scores"]
+    assert all(name in chart.svg for name in names[:3])
+    assert not any(name.replace("_", " ") in chart.svg for name in names[3:])
 
 
 def test_rounds_may_be_numbers_and_one_epoch_is_enough(run: Path) -> None:

@@ -9,6 +9,10 @@ from nayan.report.charts import Stretch, line_chart
 from nayan.report.record import RunRecord
 
 
+MANY_SCORES, HEADLINES = 5, 3
+"""From so many scores on only the first ones are drawn; a metric names those that matter most first."""
+
+
 def curves(run: RunRecord) -> list[Panel]:
     """Return one chart for losses, one for scores, and one for each other number of an epoch."""
     groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
@@ -22,6 +26,9 @@ def curves(run: RunRecord) -> list[Panel]:
         if points and column not in ("epoch", "round", "seconds"):
             group, name = group_of(column, [y for _, y in points])
             groups.setdefault(group, {})[name] = points
+    scores = groups.get("Scores", {})
+    if len(scores) >= MANY_SCORES:
+        groups["Scores"] = dict(list(scores.items())[:HEADLINES])
     best = best_epoch(run)
     order = sorted(groups, key=lambda group: {"Loss": 0, "Scores": 1}.get(group, 2))
     others = [group for group in order if group not in ("Loss", "Scores")]
