@@ -8,7 +8,6 @@ from nayan.core.story import Panel
 from nayan.report.charts import Stretch, line_chart
 from nayan.report.record import RunRecord
 
-
 MANY_SCORES, HEADLINES = 5, 3
 """From so many scores on only the first ones are drawn; a metric names those that matter most first."""
 
