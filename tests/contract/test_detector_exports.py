@@ -27,6 +27,9 @@ from nayan.tasks.predicting import make_predictor
 NEEDS_OPENVINO = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs openvino")
 PROPOSING = ("rcnn", "fast_rcnn")
 PICTURES = 5
+NOISE = {name: 0.5 for name in MODELS.names if "torchvision" in MODELS[name].build}
+"""Of random weights that are added to a head, where it is not 1.5: in torchvision's deep heads that would
+make of the last digit of float32 a thousandth of a score, as no trained ones do."""
 
 
 def spec_of(name: str) -> Spec:
@@ -58,7 +61,7 @@ def lively(name: str) -> Any:
         for parameter in dict(network.stages())["head"].parameters():
             if parameter.ndim >= 2:
                 noise = torch.randn(parameter.shape, generator=generator)
-                parameter.add_(1.5 * noise / parameter[0].numel() ** 0.5)
+                parameter.add_(NOISE.get(name, 1.5) * noise / parameter[0].numel() ** 0.5)
     return network.eval()
 
 
@@ -145,7 +148,7 @@ class TestEightBits:
         assert report.score_before == pytest.approx(1.0)  # of its own answers
         assert report.score_after is not None
         assert report.score_after >= 0.5
-        assert report.recipe.endswith("not the arithmetic")
+        assert "layers" in report.recipe
         assert report.size_bytes < sum(file.stat().st_size for file in bundle.glob("model.onnx"))
         assert isinstance(report.parity, DetectionParity)
         assert report.parity.detections > 0

@@ -43,7 +43,7 @@ def moved(row: Row, *, right: float = 0.0, score: float = 0.0, label: int | None
 
 def test_the_same_objects_in_another_order_are_all_matched() -> None:
     same = parity([CAR, DOG, BIRD], [BIRD, CAR, DOG])
-    assert same == DetectionParity(1, 3, 3, 0, 1.0, 0.0)
+    assert same == DetectionParity(1, 3, 3, 3, 0, 1.0, 0.0)
     assert same.holds
     assert str(same) == "100 % of 3 detections matched (lowest IoU 1.00000, scores differ by at most 0.0e+00)"
 
@@ -61,8 +61,8 @@ def test_a_box_or_a_score_that_is_off_is_no_match(change: dict[str, float]) -> N
     assert (off.detections, off.matched, off.holds) == (2, 1, False)
     assert off.fault == (
         f"finds other objects than the trained network: on 1 pictures 50 % of 2 detections matched "
-        f"(lowest IoU {off.lowest_iou:.5f}, scores differ by at most {off.score_difference:.1e}); "
-        f"allowed is IoU >= 0.999 and scores within 0.001"
+        f"(100 % paired at IoU 0.5; lowest IoU {off.lowest_iou:.5f}, "
+        f"scores differ by at most {off.score_difference:.1e}); allowed is IoU >= 0.999 and scores within 0.001"
     )
 
 
@@ -165,7 +165,8 @@ def test_an_engine_of_fewer_bits_may_be_further_off() -> None:
 
 
 def test_nearly_all_is_not_called_all() -> None:
-    assert str(DetectionParity(9, 3000, 2999, 0, 0.9, 0.0)).startswith("99.9 % of 3000 detections")
+    nearly = DetectionParity(9, 3000, 2999, 2999, 0, 0.9, 0.0)
+    assert str(nearly).startswith("99.9 % of 3000 detections matched (99.9 % paired at IoU 0.5; ")
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:

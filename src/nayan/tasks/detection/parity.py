@@ -47,6 +47,7 @@ class DetectionParity:
         pictures: that were compared.
         detections: that had to be matched: the pairs, and what only one engine found.
         matched: pairs that are close enough.
+        paired: pairs of one class at IoU >= 0.5, close enough or not.
         left_out: found by one engine only because their score lies on the threshold, or because another
             candidate that overlaps them scores the same.
         lowest_iou: of a pair, close enough or not; 1 where there is none.
@@ -57,6 +58,7 @@ class DetectionParity:
     pictures: int
     detections: int
     matched: int
+    paired: int
     left_out: int
     lowest_iou: float
     score_difference: float
@@ -79,12 +81,16 @@ class DetectionParity:
         """Return the share that is matched, and how closely."""
         if not self.detections:
             return f"no detections on either side{self._left_out()}"
-        # Cut, not rounded: 100 % means all.
-        share = "100" if self.holds else f"{int(1000 * self.matched / self.detections) / 10:g}"
+        paired = "" if self.holds else f"{self._share(self.paired)} % paired at IoU {PAIRED}; "
         return (
-            f"{share} % of {self.detections} detections matched (lowest IoU {self.lowest_iou:.5f}, "
-            f"scores differ by at most {self.score_difference:.1e}){self._left_out()}"
+            f"{self._share(self.matched)} % of {self.detections} detections matched ({paired}"
+            f"lowest IoU {self.lowest_iou:.5f}, scores differ by at most {self.score_difference:.1e})"
+            f"{self._left_out()}"
         )
+
+    def _share(self, count: int) -> str:
+        """Return per cent, cut and not rounded: 100 % means all."""
+        return f"{1000 * count // self.detections / 10:g}"
 
     def _left_out(self) -> str:
         return f", {self.left_out} tied or on a threshold left out" if self.left_out else ""
@@ -172,7 +178,7 @@ class _Tally:
 
     def __init__(self, tolerance: float) -> None:
         self.tolerance = tolerance
-        self.pictures = self.detections = self.matched = self.left_out = 0
+        self.pictures = self.detections = self.matched = self.paired = self.left_out = 0
         self.lowest_iou, self.score_difference = 1.0, 0.0
 
     def add(self, expected: _Engine, found: _Engine, *, floors: NDArray[np.float64]) -> None:
@@ -192,6 +198,7 @@ class _Tally:
                 continue
             self.detections += 1
             self.matched += int(is_close)
+            self.paired += 1
             self.lowest_iou = min(self.lowest_iou, float(iou))
             self.score_difference = max(self.score_difference, float(difference))
         self._add_lonely(a, rows, b, floors)
@@ -219,6 +226,7 @@ class _Tally:
             self.pictures,
             self.detections,
             self.matched,
+            self.paired,
             self.left_out,
             self.lowest_iou,
             self.score_difference,
