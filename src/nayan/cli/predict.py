@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from nayan.cli.found import Rendering
 from nayan.cli.output import COMMON, STDIN, Common, Output
 from nayan.cli.val import Backend, Model, Overlap, Tile
-from nayan.cli.video import NO_VIDEO, VideoOptions, given, options_of, output, progress, slot_text
+from nayan.cli.video import NO_VIDEO, VideoOptions, given, options_of, output, progress
 from nayan.core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from nayan.runtime.predictor import Predictor
 
 
 def predict(
@@ -30,7 +32,9 @@ def predict(
     ],
     out: Annotated[
         Path | None,
-        Parameter(help="write into this folder [default with --save: runs/predict]", metavar="DIR"),
+        Parameter(
+            help="write into this folder [default with --save and --format yolo: runs/predict]", metavar="DIR"
+        ),
     ] = None,
     save: Annotated[bool, Parameter(help="also write pictures or video, annotated", negative="")] = False,
     conf: Annotated[
@@ -49,7 +53,8 @@ def predict(
         int | None, Parameter(help="at most so many rows a picture [default: 5 classes, or all objects]")
     ] = None,
     format: Annotated[
-        Literal["json", "csv"] | None, Parameter(help="of the result, instead of plain text")
+        Literal["json", "csv", "coco", "yolo"] | None,
+        Parameter(help="of the result, instead of plain text; coco and yolo: boxes as labels to correct"),
     ] = None,
     tile: Tile = None,
     overlap: Overlap = None,
@@ -68,17 +73,17 @@ def predict(
     A picture that cannot be read is reported and the others follow; exit code 3 if none could be read.
     Nothing is written beside your pictures.
     """
-    if common.json and format == "csv":
-        raise ConfigError("--json and --format csv contradict each other", hint="give one of them")
+    _check_format(format, common, stock=stock)
     from nayan import api
     from nayan.data.video import is_video
 
-    folder = out or (Path("runs/predict") if save else None)
+    folder = out or (Path("runs/predict") if save or format == "yolo" else None)
+    format = "json" if common.json else format
     shared: dict[str, Any] = {"tile": tile, "overlap": overlap, "stock": stock, "batch": batch}
     if conf is not None:
         shared["conf"] = "auto" if conf == "auto" else _number(conf)
     if any(map(is_video, source)):
-        _check_video(source)
+        _check_video(source, format)
         seen = api.watch(
             model,
             source[0],
@@ -89,11 +94,12 @@ def predict(
             save=save,
             on_progress=progress(common),
         )
-        return output(seen, "json" if common.json else format, common)
+        return output(seen, format, common)
     if given(video):
         raise ConfigError(f"{given(video)[0]} is for a video or camera", hint="name one, such as clip.mp4")
+    opened, rendering = _open(model, format, folder=folder, backend=backend)
     records = api.predict(
-        model,
+        opened,
         ["-" if name == STDIN else name for name in source],
         **shared,
         top=top,
@@ -105,14 +111,54 @@ def predict(
     failed = [record for record in records if "error" in record]
     for record in failed:
         common.say(f"warning: {record['source']}: {record['error']}")
-    format = "json" if common.json else format
     if folder is not None:
-        _write(records, folder, format or "json", common)
+        common.say(rendering.write(records, folder))
     code = DataError.exit_code if len(failed) == len(records) or (strict and failed) else 0
-    return Output(_render(records, format), code)
+    return Output(rendering.text(records, folder), code)
 
 
-def _check_video(source: Sequence[str]) -> None:
+def _check_format(format: str | None, common: Common, *, stock: Path | None) -> None:
+    if common.json and format not in (None, "json"):
+        raise ConfigError(f"--json and --format {format} contradict each other", hint="give one of them")
+    if stock is not None and format in ("coco", "yolo"):
+        raise ConfigError(f"--format {format} has no place for --stock", hint="use json, or leave one out")
+
+
+def _open(
+    model: Path, format: str | None, *, folder: Path | None, backend: str
+) -> tuple[Path | Predictor, Rendering]:
+    """Return how predictions are shown, and the model: opened where its task decides over that.
+
+    Raises:
+        ConfigError: if its predictions cannot be written so.
+        DataError: if labels lie in the folder already: someone may have corrected them.
+    """
+    if format is None or format == "json":
+        return model, Rendering(format)
+    from nayan import api
+    from nayan.tasks.records import prelabeller, row_columns
+
+    opened = api.load(model, backend=backend)
+    if format == "csv":
+        return opened, Rendering(format, row_columns(opened.spec))
+    rendering = Rendering(format, prelabel=prelabeller(opened.spec, format))
+    if format == "yolo" and folder is not None:
+        _check_free(folder)
+    return opened, rendering
+
+
+def _check_free(folder: Path) -> None:
+    for path in (folder / "data.yaml", folder / "labels"):
+        if path.exists():
+            raise DataError(
+                f"{path}: is there already, and labels are never overwritten",
+                hint="name another folder with --out, or move it away",
+            )
+
+
+def _check_video(source: Sequence[str], format: str | None) -> None:
+    if format in ("coco", "yolo"):
+        raise ConfigError(f"--format {format} is for pictures, a video has events", hint="use json or csv")
     if len(source) > 1:
         raise ConfigError(
             f"{len(source)} sources, one of them a video: a video is watched alone",
@@ -128,50 +174,3 @@ def _number(text: str) -> float:
     if not 0 <= value <= 1:
         raise ConfigError(f"--conf {text}: expected auto, or a number from 0 to 1")
     return value
-
-
-def _render(records: Sequence[Mapping[str, Any]], format: str | None) -> str:
-    if format == "json":
-        return Common(json=True).output(records, "").text
-    if format == "csv":
-        return _csv(records).rstrip("\n")
-    return "\n".join(line for record in records if "error" not in record for line in _lines(record))
-
-
-def _lines(record: Mapping[str, Any]) -> list[str]:
-    """Return one picture as text, and each slot of its stock below.
-
-    >>> _lines({"source": "a.jpg", "predictions": [{"label": "rose", "score": 0.98}]})
-    ['a.jpg: rose 0.98']
-    """
-    shown = ", ".join(f"{row['label']} {row['score']:.2f}" for row in record["predictions"])
-    first = f"{record['source']}: {shown or 'nothing above the threshold'}"
-    return [first, *(f"  {slot_text(slot)}" for slot in record.get("stock", ()))]
-
-
-def _csv(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return one row a prediction; a picture without any, or with an error, has one row all the same."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    sides = ["x1", "y1", "x2", "y2"] if any("box" in row for row in _rows(records)) else []
-    writer.writerow(["source", "height", "width", "rank", "label", "score", *sides, "error"])
-    for record in records:
-        height, width = record.get("size") or ("", "")
-        rows = record.get("predictions") or [{}]
-        for rank, row in enumerate(rows, start=1):
-            score = f"{row['score']:.6f}" if row else ""
-            place = [rank, row["label"], score] if row else ["", "", ""]
-            box = row.get("box", [""] * len(sides))
-            writer.writerow([record["source"], height, width, *place, *box, record.get("error", "")])
-    return text.getvalue()
-
-
-def _rows(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [row for record in records for row in record.get("predictions", [])]
-
-
-def _write(records: Sequence[Mapping[str, Any]], folder: Path, format: str, common: Common) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"predictions.{format}"
-    path.write_text(_render(records, format).rstrip("\n") + "\n", encoding="utf-8")
-    common.say(f"written: {path}")

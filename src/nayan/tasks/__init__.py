@@ -57,6 +57,7 @@ CARDS = Catalog(
             shown="auto",
             compare="nayan.tasks.detection.parity:compare",
             places=True,
+            prelabels="nayan.tasks.detection.prelabels:prelabels",
         ),
     ],
 )

@@ -103,6 +103,8 @@ class TaskCard:
             enough to compare their outputs value by value.
         places: whether the network gives places in pixels. A number of 8 bits cannot tell 640 of them apart,
             so that only layers are quantised and the arithmetic between them is not.
+        prelabels: from predictions to files of annotations, see `tasks.detection.prelabels`; empty where no
+            format of annotations can hold them.
     """
 
     name: str
@@ -119,3 +121,4 @@ class TaskCard:
     shown: float | str = 0.0
     compare: str = ""
     places: bool = False
+    prelabels: str = ""

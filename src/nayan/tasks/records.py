@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +22,8 @@ from nayan.tasks import CARDS
 Rows = list[dict[str, Any]]
 Compare = Callable[[Rows, list[int]], Rows]
 """From the rows and the [height, width] of a picture to those of its stock."""
+Prelabel = Callable[[Sequence[Mapping[str, Any]], Path], dict[str, str]]
+"""From records, and the folder for the files, to the text of each file by its path in there."""
 
 
 def predict_records(
@@ -75,6 +77,33 @@ def predict_records(
             picture = resolve(f"{card.draw}:annotate")(sample.load(), painted, spec.classes)
             _save_picture(picture, save, len(records), sample)
     return records
+
+
+def row_columns(spec: Spec) -> tuple[str, ...]:
+    """Return what stands in every row of a model's predictions, in a table of them.
+
+    They are those of its task, so that tables have the same columns whatever was found.
+    """
+    return ("label", "score", "x1", "y1", "x2", "y2") if CARDS[spec.task].places else ("label", "score")
+
+
+def prelabeller(spec: Spec, format: str) -> Prelabel:
+    """Return what turns the records of a model into files of annotations.
+
+    Args:
+        spec: of the model.
+        format: "coco" or "yolo".
+
+    Raises:
+        ConfigError: if no format of annotations can hold what the model finds.
+    """
+    card = CARDS[spec.task]
+    if not card.prelabels:
+        raise ConfigError(
+            f"--format {format} is for boxes, this model is for {spec.task}", hint="use json or csv"
+        )
+    write = resolve(card.prelabels)
+    return lambda records, folder: write(records, spec.classes, format=format, folder=folder)
 
 
 def _sooner(predictor: Predictor, threshold: float | Sequence[float] | None, iou: float | None) -> Predictor:

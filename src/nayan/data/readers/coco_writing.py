@@ -42,7 +42,7 @@ def write_split(data: Dataset, table: Path, *, images: Path) -> None:
         **kept.get("others", {}), "categories": categories, "images": entries, "annotations": rows,
     }  # fmt: skip
     table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(_text(document), encoding="utf-8")
+    table.write_text(document_text(document), encoding="utf-8")
 
 
 def _categories(classes: Iterable[str], kept: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ def _annotations(
             at += 1
 
 
-def _text(document: Mapping[str, Any]) -> str:
+def document_text(document: Mapping[str, Any]) -> str:
     """Return JSON with each entry of a list on a line of its own, so that a message can name the line."""
     parts = []
     for key, value in document.items():

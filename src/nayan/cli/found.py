@@ -1,0 +1,85 @@
+"""What `nayan predict` found in pictures: as text, JSON, CSV or annotations, printed and written."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nayan.cli.output import Common
+from nayan.cli.video import slot_text
+
+Records = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How predictions are shown.
+
+    Attributes:
+        format: "json", "csv", "coco", "yolo", or None for plain text.
+        columns: of the table for CSV, those of a row.
+        prelabel: for COCO and YOLO: from records and the folder for the files to the text of each file.
+    """
+
+    format: str | None
+    columns: Sequence[str] = ()
+    prelabel: Callable[[Records, Path], dict[str, str]] | None = None
+
+    def text(self, records: Records, folder: Path | None) -> str:
+        """Return what is printed: one document, or the file to begin with where there are many."""
+        if self.format == "yolo":
+            return str((folder or Path()) / "data.yaml")
+        if self.format is None:
+            return "\n".join(line for record in records if "error" not in record for line in _lines(record))
+        return next(iter(self.files(records, Path()).values())).rstrip("\n")
+
+    def files(self, records: Records, folder: Path) -> dict[str, str]:
+        """Return the text of each file by its path below `folder`; JSON where no format was asked for."""
+        if self.prelabel is not None:
+            return self.prelabel(records, folder)
+        if self.format == "csv":
+            return {"predictions.csv": _csv(records, self.columns)}
+        return {"predictions.json": Common(json=True).output(records, "").text + "\n"}
+
+    def write(self, records: Records, folder: Path) -> str:
+        """Write the files and return what to say of it."""
+        files = self.files(records, folder)
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        if len(files) == 1:
+            return f"written: {folder / next(iter(files))}"
+        labels = len(files) - 1
+        return f"written: {folder / 'labels'}, {labels} file{'' if labels == 1 else 's'}"
+
+
+def _lines(record: Mapping[str, Any]) -> list[str]:
+    """Return one picture as text, and each slot of its stock below.
+
+    >>> _lines({"source": "a.jpg", "predictions": [{"label": "rose", "score": 0.98}]})
+    ['a.jpg: rose 0.98']
+    """
+    shown = ", ".join(f"{row['label']} {row['score']:.2f}" for row in record["predictions"])
+    first = f"{record['source']}: {shown or 'nothing above the threshold'}"
+    return [first, *(f"  {slot_text(slot)}" for slot in record.get("stock", ()))]
+
+
+def _csv(records: Records, columns: Sequence[str]) -> str:
+    """Return one row a prediction; a picture without any, or with an error, has one row all the same."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["source", "height", "width", "rank", *columns, "error"])
+    for record in records:
+        height, width = record.get("size") or ("", "")
+        rows = record.get("predictions") or [{}]
+        for rank, row in enumerate(rows, start=1):
+            score = f"{row['score']:.6f}" if row else ""
+            values = [row["label"], score, *row.get("box", ())] if row else [""] * len(columns)
+            error = record.get("error", "")
+            writer.writerow([record["source"], height, width, rank if row else "", *values, error])
+    return text.getvalue()
