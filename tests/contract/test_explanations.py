@@ -11,11 +11,14 @@ from torch import nn
 
 from nayan.core.errors import ConfigError, NotFound
 from nayan.core.registry import resolve
+from nayan.core.types import Boxes
 from nayan.explain import EXPLANATIONS, explain
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks.classification.models import lenet
 
 DIGITS = Preprocess((28, 28), "stretch", mean=(0.5,), std=(0.5,), channels=1)
+ANY_NETWORK = [entry for entry in EXPLANATIONS if not entry.truth]
+DETECTORS_ONLY = [entry for entry in EXPLANATIONS if entry.truth]
 QUICK = {"cam": {"steps": 2}, "receptive": {"samples": 1}}
 
 
@@ -29,7 +32,7 @@ def image():
     return np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("entry", EXPLANATIONS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", ANY_NETWORK, ids=lambda entry: entry.name)
 def test_it_tells_a_story_that_can_be_written_and_leaves_the_network_alone(entry, network, image, tmp_path):
     network.train()
     story = explain(network, what=entry.name, preprocess=DIGITS, image=image, options=QUICK.get(entry.name))
@@ -44,16 +47,23 @@ def test_it_tells_a_story_that_can_be_written_and_leaves_the_network_alone(entry
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("entry", EXPLANATIONS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", ANY_NETWORK, ids=lambda entry: entry.name)
 def test_it_works_on_a_plain_module_without_classes(entry, image):
     plain = nn.Sequential(nn.Conv2d(1, 4, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 144, 3))
     story = explain(plain, what=entry.name, preprocess=DIGITS, image=image, options=QUICK.get(entry.name))
     assert story.panels
 
 
+@pytest.mark.parametrize("entry", DETECTORS_ONLY, ids=lambda entry: entry.name)
+def test_a_look_at_detectors_refuses_a_classifier(entry, network, image):
+    with pytest.raises(ConfigError, match=r"for detectors|works without proposals"):
+        explain(network, what=entry.name, preprocess=DIGITS, image=image, truth=Boxes.none())
+
+
 @pytest.mark.parametrize("entry", EXPLANATIONS, ids=lambda entry: entry.name)
 def test_the_options_of_the_table_are_those_of_the_function(entry):
     _, *options = inspect.signature(resolve(entry.function)).parameters
+    assert entry.takes_inputs or not entry.truth
     assert tuple(options) == entry.options
 
 
@@ -89,7 +99,9 @@ def test_the_table_and_the_kernel_come_without_torch():
         "import sys, numpy as np\n"
         "from nayan.explain import explain\n"
         "from nayan.runtime.preprocess import Preprocess\n"
-        "explain(None, what='kernel', preprocess=Preprocess((8, 8)), image=np.zeros((8, 8, 3), np.uint8))\n"
+        "gray = np.zeros((32, 32, 3), np.uint8)\n"
+        "for what in ('kernel', 'proposals'):\n"
+        "    explain(None, what=what, preprocess=Preprocess((32, 32)), image=gray)\n"
         "assert not {'torch', 'matplotlib'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

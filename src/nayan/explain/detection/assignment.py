@@ -79,7 +79,7 @@ def explain_assignment(subject: Subject) -> Story:
     titles = [f"{row + 1} {names[int(label)]}" for row, label in enumerate(truth.labels)]
     easel = easel_for(subject)
     panels = [_overview(groups, truth, easel, titles)]
-    panels += [_panel(group, truth, easel, titles) for group in groups]
+    panels += [_panel(group, truth, easel) for group in groups]
     return Story("Who learns what", panels)
 
 
@@ -177,7 +177,7 @@ def _numbered(truth: Boxes) -> Boxes:
     return Boxes(truth.xyxy, np.arange(len(truth)))
 
 
-def _panel(group: Group, truth: Boxes, easel: Easel, titles: Sequence[str]) -> Panel:
+def _panel(group: Group, truth: Boxes, easel: Easel) -> Panel:
     facts = _facts(group)
     learn = int((group.matched >= 0).sum())
     objects = len(np.unique(group.matched[group.matched >= 0]))
@@ -191,13 +191,13 @@ def _panel(group: Group, truth: Boxes, easel: Easel, titles: Sequence[str]) -> P
     return Panel(
         f"Who learns: {group.name}",
         f"{learn:,} of {len(group.matched):,} {group.noun} learn {objects_told}, {facts['background']:,} "
-        f"learn that there is nothing{ignored}. {seen}; gray is ignored.",
-        image=_painted(group, truth, easel, titles),
+        f"learn that there is nothing{ignored}. {seen}; gray is ignored. Numbers are those of the objects.",
+        image=_painted(group, truth, easel),
         data=facts,
     )
 
 
-def _painted(group: Group, truth: Boxes, easel: Easel, titles: Sequence[str]) -> Image:
+def _painted(group: Group, truth: Boxes, easel: Easel) -> Image:
     learn = np.flatnonzero(group.matched >= 0)
     learn = learn[np.argsort(group.weight[learn], kind="stable")]  # the heaviest on top
     colours = [colour_of(int(item)) for item in group.matched[learn]]
@@ -214,7 +214,8 @@ def _painted(group: Group, truth: Boxes, easel: Easel, titles: Sequence[str]) ->
         best = slice(max(0, len(learn) - _OUTLINED), None)
         painted = painted.outlined(group.boxes[learn[best]], colours[best], width=1.4, alpha=0.9)
     learnt = np.unique(group.matched[learn])
-    return painted.named(_numbered(truth).select(learnt), titles)
+    numbers = [str(row + 1) for row in range(len(truth))]  # names would cover small objects
+    return painted.named(_numbered(truth).select(learnt), numbers)
 
 
 def _fill_cells(easel: Easel, group: Group, learn: NDArray[np.int64], colours: Sequence[Colour]) -> Easel:

@@ -195,10 +195,10 @@ def scale_below(image: Image, marks: Sequence[str], *, title: str, palette: Pale
         title: what it is about.
         palette: of `paint.colour`.
     """
-    height, width = image.shape[:2]
+    height, width = image.shape[0], max(image.shape[1], TILE)
     high, left, right = 12, 190, width - 24
     canvas = PillowImage.new("RGB", (width, height + 40), PAPER)
-    canvas.paste(PillowImage.fromarray(image), (0, 0))
+    canvas.paste(PillowImage.fromarray(image), ((width - image.shape[1]) // 2, 0))
     ramp = colour(np.linspace(0, 1, right - left)[None], palette=palette, low=0.0, high=1.0)
     canvas.paste(PillowImage.fromarray(enlarge(ramp, (high, right - left))), (left, height + 8))
     pen = ImageDraw.Draw(canvas)
