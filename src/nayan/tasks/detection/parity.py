@@ -31,9 +31,9 @@ from nayan.tasks.detection.thresholds import usable
 TOLERANCE = 1e-3
 """How far scores may differ, and IoUs lie below 1."""
 
-EDGE_PX = 1e-3
+EDGE_PX = 0.01
 """Boxes whose edges all lie closer than this are the same: of one that the border of the picture cut to a
-sliver of 0.02 px the last digits of float32 decide the IoU."""
+sliver of less than a pixel the last digits of float32 decide the IoU."""
 
 PAIRED = 0.5
 """IoU from which two detections are the same object, however much its box moved."""
@@ -163,14 +163,15 @@ class _Engine:
 
     def suppressed(self, other: _Engine, row: int, *, tolerance: float) -> bool:
         """Say whether a detection of the other engine is among the candidates that were not kept."""
-        label, score = other.labels[row], other.scores[row]
-        rows = np.flatnonzero(np.abs(self.candidate_scores[:, label] - score) <= tolerance)
-        boxes = self.candidates[rows] if self.candidates.ndim == 2 else self.candidates[rows, label]
-        placed = self.place.into_original(boxes)
-        mine = self.detections.select(self.labels == label)
-        kept = (placed[:, None] == mine.xyxy).all(axis=2).any(axis=1)
-        overlap = _overlap(other.xyxy[[row]], placed[~kept].astype(np.float64))
-        return bool((overlap >= 1 - tolerance).any())
+        label, score, box = other.labels[row], other.scores[row], other.xyxy[[row]]
+        near = np.flatnonzero(np.abs(self.candidate_scores[:, label] - score) <= tolerance)
+        boxes = self.candidates[near] if self.candidates.ndim == 2 else self.candidates[near, label]
+        placed = self.place.into_original(boxes).astype(np.float64)
+        kept = (self.labels == label) & (np.abs(self.scores - score) <= tolerance)
+        alike, alike_kept = (
+            int((_overlap(box, each) >= 1 - tolerance).sum()) for each in (placed, self.xyxy[kept])
+        )
+        return alike > alike_kept
 
 
 class _Tally:
