@@ -176,7 +176,7 @@ def _celled(level: Level, truth: Boxes, easel: Easel, names: list[str]) -> Panel
 def _pointed(levels: list[Level], truth: Boxes, easel: Easel, names: list[str]) -> Panel:
     """Return the panel of a network without shapes: how many points lie in each object."""
     counts = np.stack([_points_inside(level, truth) for level in levels], axis=1)  # (M, levels)
-    reached = counts.any(axis=1)
+    reached = counts.sum(axis=1) > 0
     rows = tuple(
         (row + 1, names[int(truth.labels[row])], _sides(truth.xyxy[row]), *counts[row].tolist())
         for row in range(len(truth))
@@ -196,7 +196,8 @@ def _points_inside(level: Level, truth: Boxes) -> NDArray[np.int64]:
     """Return (M,) how many points of a level lie in each object."""
     above = level.points[None] > truth.xyxy[:, None, :2]
     below = level.points[None] < truth.xyxy[:, None, 2:]
-    return (above & below).all(axis=2).sum(axis=1)
+    inside: NDArray[np.int64] = (above & below).all(axis=2).sum(axis=1)
+    return inside
 
 
 def _judged(easel: Easel, truth: Boxes, reached: NDArray[np.bool_]) -> Image:

@@ -131,7 +131,7 @@ def _overview(groups: Sequence[Group], truth: Boxes, easel: Easel, titles: Seque
         )
         for row, (title, box) in enumerate(zip(titles, truth.xyxy, strict=True))
     )
-    nobody = [titles[row] for row in np.flatnonzero(~counts.any(axis=1))]
+    nobody = [titles[row] for row in np.flatnonzero(~counts.any(axis=1)).tolist()]
     told = (
         f" Nobody learns {', '.join(nobody)}: no candidate is its own."
         if nobody

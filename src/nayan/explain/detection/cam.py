@@ -148,7 +148,7 @@ def box_cam(subject: Subject, *, candidate: int, label: int, layer: str | None =
     heat = as_array((gradients * maps).sum(dim=0).clamp(min=0))
     whole = torch.tensor([0, 0, size[1], size[0]])
     place = as_array(with_context(raw.boxes[0, candidate]) if by_crop else whole).astype(np.float32)
-    return BoxCam(heat / np.float32(heat.max() or 1.0), place, name, len(maps))
+    return BoxCam((heat / (heat.max() or 1.0)).astype(np.float32), place, name, len(maps))
 
 
 def _layers(model: nn.Module, layer: str | None) -> dict[str, nn.Module]:
@@ -286,7 +286,8 @@ def _trust(
         found = model.deploy(model(pixels, **repeated))
         boxes = found["boxes"] if found["boxes"].ndim == 3 else found["boxes"][:, :, label]
         near = iou_matrix(boxes.float(), wanted.to(boxes.device)[None].expand(len(boxes), -1, -1))[..., 0]
-        return (found["scores"][..., label] * (near >= SAME_PLACE)).amax(dim=1)
+        best: Tensor = (found["scores"][..., label] * (near >= SAME_PLACE)).amax(dim=1)
+        return best
 
     with evaluating(model), torch.no_grad():
         scores = measure_score_faithfulness(

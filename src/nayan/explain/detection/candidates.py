@@ -186,7 +186,7 @@ def _sweep(look: Look, iou: float, limit: Limit, *, agnostic: bool) -> Panel:
             found, again = found_of(pairs.as_boxes(pairs.kept), look.truth)
             row += (found, again, row[2] - found - again)
         rows.append(row)
-    columns = ("least score", "scored", "kept")
+    columns: tuple[str, ...] = ("least score", "scored", "kept")
     curves = [Curve("kept after suppression", SWEPT, [row[2] for row in rows], GOOD)]
     told = "A higher threshold leaves fewer detections."
     if look.truth is not None:

@@ -116,7 +116,7 @@ def _of_boxes(boxes: NDArray[np.float32], counts: tuple[int, ...], *, kind: Kind
     levels, start = [], 0
     for count in counts:
         part = boxes[start : start + count]
-        centre = (part[:, :2] + part[:, 2:]) / 2
+        centre = ((part[:, :2] + part[:, 2:]) / 2).astype(np.float32)
         xs, ys = _distinct(centre[:, 0]), _distinct(centre[:, 1])
         each = count // (len(xs) * len(ys))
         sides = part[:each, 2:] - part[:each, :2]
@@ -158,7 +158,7 @@ def _are_windows(raw: Any) -> bool:
     return np.array_equal(width, height) and len(_runs(width)) == len(np.unique(width))
 
 
-def _distinct(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _distinct(values: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the different values, rising; what differs by rounding alone is one."""
     ordered = np.sort(values)
     return ordered[np.diff(ordered, prepend=-np.inf) > 0.1]

@@ -59,12 +59,14 @@ class Pairs:
     @property
     def kept(self) -> NDArray[np.bool_]:
         """(P,) what becomes a detection."""
-        return (self.by == KEPT) & ~self.left_out
+        kept: NDArray[np.bool_] = (self.by == KEPT) & ~self.left_out
+        return kept
 
     @property
     def suppressed(self) -> NDArray[np.bool_]:
         """(P,) what gave way to a better one."""
-        return self.by != KEPT
+        gone: NDArray[np.bool_] = self.by != KEPT
+        return gone
 
     def as_boxes(self, rows: NDArray[Any]) -> Boxes:
         """Return some of them, by a mask or numbers, in pixels of the network's input."""

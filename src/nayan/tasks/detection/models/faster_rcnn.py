@@ -157,8 +157,9 @@ class FasterRcnn(nn.Module):
 
     def proposed(self, raw: FasterRcnnRaw) -> tuple[Tensor, Tensor]:
         """Return the moved anchors that went into the NMS: (B, K, 4) xyxy and their (B, K) scores."""
-        objectness, moves = raw.objectness.split(raw.levels, 1), raw.moves.split(raw.levels, 1)
-        anchors = raw.anchors.split(raw.levels)
+        counts = list(raw.levels)
+        objectness, moves = torch.split(raw.objectness, counts, 1), torch.split(raw.moves, counts, 1)
+        anchors = torch.split(raw.anchors, counts)
         levels = list(zip(objectness, moves, strict=True))
         return leading_anchors(levels, anchors, size=raw.regions.size, before=LEADING * self.proposals)
 
