@@ -56,7 +56,10 @@ class Maps:
     def anchors(self, generator: Any) -> tuple[Tensor, tuple[int, ...]]:
         """Return the (N, 4) anchors of all maps in pixels of the input, and how many each map has."""
         features = list(self.found.values())
+        shapes = getattr(generator, "cell_anchors", None)
         anchors = generator(ImageList(self.images, [self.size]), features)[0]
+        if shapes is not None:  # torchvision leaves them on the last device, be it one without data
+            generator.cell_anchors = shapes
         cells = [x.shape[2] * x.shape[3] for x in features]
         each = generator.num_anchors_per_location()
         return anchors, tuple(int(n) * int(a) for n, a in zip(cells, each, strict=True))
