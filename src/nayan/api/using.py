@@ -41,7 +41,7 @@ def predict(
     conf: float | Literal["auto"] | None = None,
     iou: float | None = None,
     top: int | None = None,
-    batch: int = 16,
+    batch: int | None = None,
     backend: str = "auto",
     save: Place | None = None,
     stdin: Iterable[str] | None = None,
@@ -58,7 +58,7 @@ def predict(
             picture may have no answer. None: all classes of a classifier, "auto" for a detector.
         iou: for detectors: two boxes of a class that overlap more are one object.
         top: at most so many rows a picture; None for 5 classes, or all objects.
-        batch: pictures at once.
+        batch: pictures at once; None for as many as are quickest without much memory.
         backend: as for `load`.
         save: folder for annotated copies of the pictures.
         stdin: lines with one path each.
@@ -79,7 +79,7 @@ def predict(
     from nayan.runtime.predictor import Predictor
     from nayan.tasks.records import predict_records
 
-    if batch < 1 or (top is not None and top < 1):
+    if (batch is not None and batch < 1) or (top is not None and top < 1):
         raise ConfigError(f"batch {batch}, top {top}: both are at least 1")
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     samples = find_pictures(listed, stdin)
@@ -186,7 +186,7 @@ def val(
     *,
     split: str | None = None,
     format: str | None = None,
-    batch: int = 16,
+    batch: int | None = None,
     backend: str = "auto",
     tile: int | None = None,
     overlap: float | None = None,
@@ -200,7 +200,7 @@ def val(
         data: a data set.
         split: "train", "val", "test" or "all"; by default test, else val, else all.
         format: name of the reader; None to recognise it.
-        batch: pictures at once.
+        batch: pictures at once; None for as many as are quickest without much memory.
         backend: as for `load`.
         tile: as for `predict`.
         overlap: as for `predict`.

@@ -62,7 +62,9 @@ def predict(
         Path | None,
         Parameter(help="compare with a list (CSV or YAML) of what should be where", metavar="FILE"),
     ] = None,
-    batch: Annotated[int, Parameter(help="pictures at once")] = 16,
+    batch: Annotated[
+        int | None, Parameter(help="pictures at once [default: by the size of the input, at most 16]")
+    ] = None,
     backend: Backend = "auto",
     strict: Annotated[bool, Parameter(help="exit 3 if any picture cannot be read", negative="")] = False,
     video: VideoOptions = NO_VIDEO,

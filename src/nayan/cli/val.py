@@ -42,7 +42,9 @@ def val(
         str | None, Parameter(help="train, val, test or all; by default test, else val, else all")
     ] = None,
     format: Format = None,
-    batch: Annotated[int, Parameter(help="pictures at once")] = 16,
+    batch: Annotated[
+        int | None, Parameter(help="pictures at once [default: by the size of the input, at most 16]")
+    ] = None,
     backend: Backend = "auto",
     tile: Tile = None,
     overlap: Overlap = None,

@@ -31,6 +31,9 @@ with B rows."""
 WHOLE_PICTURES = 2
 """Decoded ahead where each is looked at in tiles: they are large."""
 
+MOST_PICTURES, MOST_PIXELS = 16, 16 * 224 * 224
+"""Of a batch where nobody says: more is no faster on a CPU, but takes memory for all of them at once."""
+
 _Ready = tuple[Image, NDArray[np.uint8], Placement]
 _Read = TypeVar("_Read")
 
@@ -129,8 +132,19 @@ class Evaluation:
     seconds: float
 
 
+def usual_batch(spec: Spec) -> int:
+    """Return how many pictures a call of the network takes at best: 16 of 224 px, 1 of 640 px.
+
+    >>> from nayan.runtime.preprocess import Preprocess
+    >>> usual_batch(Spec("classification", "lenet", {}, ("a", "b"), Preprocess((640, 640), "letterbox")))
+    1
+    """
+    height, width = spec.preprocess.size
+    return max(1, min(MOST_PICTURES, MOST_PIXELS // (height * width)))
+
+
 def predict_samples(
-    predictor: Predictor, samples: Iterable[Sample], *, batch: int = 16, threads: int = 4
+    predictor: Predictor, samples: Iterable[Sample], *, batch: int | None = None, threads: int = 4
 ) -> Iterator[tuple[Sample, Image | None, Prediction | NayanError]]:
     """Yield every sample with its picture and prediction, in order, reading ahead while the network runs.
 
@@ -141,13 +155,14 @@ def predict_samples(
     Args:
         predictor: what predicts.
         samples: read lazily; an endless iterable is fine.
-        batch: pictures, or tiles, a call of the network.
+        batch: pictures, or tiles, a call of the network; None for `usual_batch`.
         threads: that read and preprocess pictures.
 
     Yields:
         (sample, picture, prediction); or (sample, None, error) for a picture that cannot be read, after
         which the others follow.
     """
+    batch = batch or usual_batch(predictor.spec)
     if predictor.spec.tiling is not None:
         with contextlib.closing(
             _read_ahead(samples, lambda sample: sample.load(), ahead=WHOLE_PICTURES, threads=threads)
@@ -165,7 +180,12 @@ def predict_samples(
 
 
 def evaluate(
-    predictor: Predictor, samples: Iterable[Sample], metric: Scorer, *, batch: int = 16, threads: int = 4
+    predictor: Predictor,
+    samples: Iterable[Sample],
+    metric: Scorer,
+    *,
+    batch: int | None = None,
+    threads: int = 4,
 ) -> Evaluation:
     """Predict samples and score them against their targets; pictures that cannot be read are not scored.
 
@@ -173,13 +193,14 @@ def evaluate(
         predictor: what is evaluated.
         samples: each with a target.
         metric: fresh; it is updated batch by batch and computed once.
-        batch: pictures a call of the network.
+        batch: pictures a call of the network; None for `usual_batch`.
         threads: that read and preprocess pictures.
 
     Raises:
         DataError: if a sample has no target, or not one picture could be read.
     """
     start = time.perf_counter()
+    batch = batch or usual_batch(predictor.spec)
     failures: list[tuple[Sample, NayanError]] = []
     results = predict_samples(predictor, samples, batch=batch, threads=threads)
     pictures = 0

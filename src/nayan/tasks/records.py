@@ -33,7 +33,7 @@ def predict_records(
     conf: float | Literal["auto"] | None = None,
     iou: float | None = None,
     top: int | None = None,
-    batch: int = 16,
+    batch: int | None = None,
     save: Path | None = None,
     stock: Path | None = None,
 ) -> Rows:
@@ -46,7 +46,7 @@ def predict_records(
             usually shows.
         iou: for detectors: two boxes of a class that overlap more are one object.
         top: at most so many rows a picture, at least 1; None for what the task usually shows.
-        batch: pictures at once, at least 1.
+        batch: pictures at once, at least 1; None for `usual_batch` of the model.
         save: folder for annotated copies of the pictures.
         stock: a list of slots with what should be in them.
 
