@@ -92,9 +92,7 @@ class Rcnn(nn.Module):
                 proposals, present=present, boxes=targets.boxes, valid=targets.valid, count=self.sampled
             )
         crops = roi_align(self.normalise(images), with_context(boxes), size=self.crop, stride=1)
-        (features,) = self.backbone(
-            crops.flatten(0, 1)
-        )  # (B*P, 3, S, S) -> (B*P, D, S/32, S/32)
+        (features,) = self.backbone(crops.flatten(0, 1))  # (B*P, 3, S, S) -> (B*P, D, S/32, S/32)
         by_picture = features.reshape(boxes.shape[0], boxes.shape[1], -1)
         logits, deltas = self.head(by_picture)
         return Regions(boxes, present, logits, deltas, (int(images.shape[2]), int(images.shape[3])))
