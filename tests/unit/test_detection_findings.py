@@ -217,9 +217,7 @@ def test_a_picture_without_ground_truth_cannot_be_judged_by(tmp_path: Path) -> N
     samples = (Sample("a.png", refuse, Boxes.none()), Sample("b.png", refuse))
     predictor = SimpleNamespace(spec=Spec("detection", "yolo", {}, ("cat", "dog"), PREPROCESS))
     data = Dataset(samples, ("cat", "dog"), tmp_path, "coco", "test")
-    with pytest.raises(
-        DataError, match=r"1 of 2 pictures of the test split have no .*is b\.png"
-    ):
+    with pytest.raises(DataError, match=r"1 of 2 pictures of the test split have no .*is b\.png"):
         write_evaluation(tmp_path, predictor, data, calibration={})  # type: ignore[arg-type]
 
 
