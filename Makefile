@@ -4,8 +4,9 @@
 help:           ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo:           ## sample data, training, report and predictions in demo/, without network
+demo:           ## sample data, training, report and predictions of each task in demo/, without network
 	@scripts/run nayan demo --out demo
+	@scripts/run nayan demo --task detect --out demo/detect
 
 test:           ## all that must always hold: imports, style, types, tests
 	@scripts/run scripts/check

@@ -84,7 +84,7 @@ def test_the_version_is_printed(nayan: Run) -> None:
         (["--json", "val"], "expected a verb first, got '--json'", "nayan VERB"),
         (["train", "d", "--epohcs", "3"], "unknown option: --epohcs", "did you mean --epochs?"),
         (["train", "d", "--zzz"], "unknown option: --zzz", "see `nayan train --help`"),
-        (["demo", "--task", "detect"], "there is no demo of detection yet", "`nayan sample detect DIR`"),
+        (["demo", "--task", "detct"], "no task is named 'detct'", "did you mean 'detect'"),
         (["train", "d", "--epochs", "few"], 'unable to convert "few" into int', "nayan train --help"),
         (["train", "d", "--epochs"], "--epochs requires an argument", "nayan train --help"),
         (["train", "d", "--cache", "rom"], 'invalid value "rom" for --cache', 'did you mean "ram"?'),

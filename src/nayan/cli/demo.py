@@ -13,13 +13,13 @@ from nayan.cli.val import scores_text
 
 def demo(
     *,
-    task: Annotated[str, Parameter(help="classify")] = "classify",
+    task: Annotated[str, Parameter(help="classify or detect")] = "classify",
     out: Annotated[
         Path | None, Parameter(help="a new folder; by default demo, demo2, ...", metavar="DIR")
     ] = None,
     common: Common = COMMON,
 ) -> Output:
-    """Make sample data, examine it, train on it, report, and predict: under three minutes on two cores.
+    """Make sample data, examine it, train on it, report, and predict: a minute or two on two cores.
 
     No network is needed.
     """
@@ -36,9 +36,10 @@ def demo(
         f"run          {result['run']}",
         f"report       {result['report']}",
         f"predictions  {result['predictions']}",
+        f"look at      {result['picture']}",
         "",
         "now with pictures of your own:",
-        "  nayan doctor PICTURES        a folder with one folder a class",
+        "  nayan doctor PICTURES        one folder a class, or with boxes in COCO, YOLO, VOC, ...",
         "  nayan train PICTURES",
     ]
     return common.output(result, "\n".join(lines))

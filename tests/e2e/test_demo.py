@@ -1,0 +1,32 @@
+"""The demo of each task does what it says: sample data, a run that learnt, a report, annotated pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import nayan
+from nayan.api.trying import DEMOS
+from nayan.tasks import CARDS
+
+REACHES = {"classify": ("accuracy", 0.98), "detect": ("map50", 0.8)}
+
+
+def test_every_task_has_a_demo() -> None:
+    assert set(DEMOS) == set(CARDS.names)
+    assert set(REACHES) == {card.verb for card in CARDS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", REACHES)
+def test_a_demo_learns_and_leaves_a_report_and_pictures(task: str, tmp_path: Path) -> None:
+    result = nayan.demo(tmp_path / "demo", task=task)
+    score, least = REACHES[task]
+    assert (result["task"], result["split"]) == (task, "test")
+    assert result["metrics"][score] > least
+    assert result["report"].stat().st_size > 10_000
+    assert len(list(result["predictions"].iterdir())) == 12
+    with Image.open(result["picture"]) as picture:
+        assert picture.size[0] >= 28
