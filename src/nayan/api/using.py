@@ -111,7 +111,7 @@ def watch(
     every: int = 1,
     fps: float | None = None,
     seconds: float | None = None,
-    batch: int = 8,
+    batch: int | None = None,
     backend: str = "auto",
     out: Place | None = None,
     save: bool = False,
@@ -134,7 +134,7 @@ def watch(
         every: only each so manieth frame.
         fps: at most so many frames for each second of the video.
         seconds: of the video after which to stop.
-        batch: frames at once.
+        batch: frames at once, for files; None for as many as are quickest without much memory.
         backend: as for `load`.
         out: folder for `events.csv`, `tracks.csv`, `summary.json` and the like; None writes nothing.
         save: also write the annotated video there.
@@ -148,7 +148,7 @@ def watch(
         DataError: if the source cannot be read.
     """
     from nayan.data.video import open_video
-    from nayan.runtime.predictor import Predictor
+    from nayan.runtime.predictor import Predictor, usual_batch
     from nayan.tasks.detection.scene.regions import gather
     from nayan.tasks.detection.scene.stock import read_slots
     from nayan.tasks.detection.scene.watch import Plan, watch_video
@@ -171,7 +171,7 @@ def watch(
         every=every,
         fps=fps,
         seconds=seconds,
-        batch=batch,
+        batch=usual_batch(spec) if batch is None else batch,
     )
 
     look: Callable[..., list[Any]] = predictor
