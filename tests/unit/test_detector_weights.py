@@ -178,6 +178,17 @@ def test_the_catalogue_says_how_many_parameters_the_published_network_has(entry:
     assert entry.name == entry.args["architecture"]
 
 
+def test_statistics_follow_within_tens_of_steps_whatever_the_network_was_published_with() -> None:
+    network = build().train()
+    norm = next(m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    seen: list[torch.Tensor] = []
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().mean((0, 2, 3))))
+    with torch.no_grad():
+        network(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+    assert norm.running_mean is not None
+    torch.testing.assert_close(norm.running_mean, 0.1 * seen[0])  # torchvision: 0.03 of it
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["fasterrcnn_mobilenet_v3_large_320_fpn", NAME])
 def test_it_learns_four_pictures_by_heart(name: str) -> None:
