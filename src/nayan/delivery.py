@@ -12,7 +12,7 @@ from nayan.core.types import Dataset, Image, Size
 from nayan.export.bundle import save_bundle
 from nayan.report.evaluation import write_evaluation
 from nayan.report.html import write_report
-from nayan.runtime.backends.onnx import OnnxBackend
+from nayan.runtime.backends.choose import choose_backend
 from nayan.runtime.bundle import open_bundle, update_spec
 from nayan.tasks.predicting import make_predictor
 from nayan.training.run import Run, Trained
@@ -53,7 +53,7 @@ def _write(trained: Trained) -> None:
         images = _readable(splits.val, trained.spec.preprocess.at_least())
         save_bundle(trained.setup.network, trained.spec, folder / "model", images=images)
     bundle = open_bundle(folder / "model")
-    predictor = make_predictor(bundle.spec, OnnxBackend(bundle.graph))
+    predictor = make_predictor(bundle.spec, choose_backend("onnx", bundle.graph, pictures=len(splits.val)))
     scores: dict[str, dict[str, float]] = {}
     with trained.timed("evaluation"):
         for data in (splits.val, splits.test):

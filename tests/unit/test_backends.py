@@ -224,6 +224,16 @@ def test_the_usual_engine_is_onnx_runtime(
     assert isinstance(choose_backend("auto", graph), OnnxBackend)
 
 
+def test_several_pictures_share_the_cores(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "cores", lambda: 16)
+    engines = [choose_backend("onnx", graph, pictures=count) for count in (1, 2, 1000)]
+    assert [engine.calls for engine in engines if isinstance(engine, OnnxBackend)] == [
+        1,
+        2,
+        choose.MOST_CALLS,
+    ]
+
+
 @NEEDS_OPENVINO
 def test_on_a_cpu_with_bf16_openvino_is_preferred(
     graph: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

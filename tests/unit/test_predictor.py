@@ -130,7 +130,30 @@ def test_only_a_bounded_number_of_pictures_is_read_ahead() -> None:
         next(results)
     assert taken <= 4 + 2 * 4 + 2
     results.close()  # type: ignore[attr-defined]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("nayan-decode")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("nayan-predict")]
+
+
+def test_several_batches_at_once_come_back_in_order() -> None:
+    together = threading.Barrier(3, timeout=30)  # passed only if three calls go on at the same time
+
+    def meet(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        together.wait()
+        return run(pixels)
+
+    samples = [sample(number, 20 * number) for number in range(12)]
+    results = list(predict_samples(Predictor(SPEC, meet, decode, calls=3), samples, batch=2))
+    assert [result[0] for result in results] == samples
+    brightness = [result[2].probabilities[1] for result in results]  # type: ignore[union-attr]
+    np.testing.assert_allclose(brightness, np.arange(12) * 20 / 255, atol=1e-6)
+
+
+def test_what_fails_in_one_of_several_batches_is_raised() -> None:
+    def fails(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(predict_samples(Predictor(SPEC, fails, decode, calls=2), [sample(0, 0)] * 4, batch=1))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("nayan-predict")]
 
 
 def test_an_error_that_is_not_about_the_picture_is_not_swallowed() -> None:

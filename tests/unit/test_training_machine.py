@@ -10,10 +10,11 @@ import torch
 
 from nayan.core.config import make_config
 from nayan.core.errors import ConfigError
+from nayan.core.machine import cores
 from nayan.tasks import CARDS
 from nayan.training.freeze import Round
 from nayan.training.interrupt import Interrupted, StopSign
-from nayan.training.machine import choose_precision, cores, cpu_has_bf16, device_kind
+from nayan.training.machine import choose_precision, cpu_has_bf16, device_kind
 from nayan.training.plan import Costs, fit_epochs, round_seconds
 from nayan.training.rounds import plan_rounds
 

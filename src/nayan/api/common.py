@@ -20,12 +20,12 @@ Place = str | Path
 _TRAINING_PACKAGES = {"torch", "torchvision", "timm", "lightning_fabric", "matplotlib", "jinja2", "onnx"}
 
 
-def open_predictor(bundle: Bundle, backend: str) -> Predictor:
-    """Return a bundle as something that predicts, run by an engine."""
+def open_predictor(bundle: Bundle, backend: str, *, pictures: int = 1) -> Predictor:
+    """Return a bundle as something that predicts so many pictures, run by an engine."""
     from nayan.runtime.backends.choose import choose_backend
     from nayan.tasks.predicting import make_predictor
 
-    return make_predictor(bundle.spec, choose_backend(backend, bundle.graph))
+    return make_predictor(bundle.spec, choose_backend(backend, bundle.graph, pictures=pictures))
 
 
 def as_listeners(on_event: Listener | None) -> tuple[Listener, ...]:

@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from nayan.runtime.predictor import Predictor
 
 
-def load(model: Place, *, backend: str = "auto") -> Predictor:
+def load(model: Place, *, backend: str = "auto", pictures: int = 1) -> Predictor:
     """Open a trained model: `load("runs/classify/lenet")([image])` gives one prediction a picture.
 
     Args:
         model: a run folder or a bundle.
         backend: "auto", "onnx" or "openvino".
+        pictures: that you are going to predict; for more than one the cores share pictures, not layers.
 
     Raises:
         BundleError: if anything about the bundle is not as it was written.
     """
     from nayan.runtime.bundle import open_bundle
 
-    return open_predictor(open_bundle(Path(model)), backend)
+    return open_predictor(open_bundle(Path(model)), backend, pictures=pictures)
 
 
 def predict(
@@ -83,9 +84,10 @@ def predict(
         raise ConfigError(f"batch {batch}, top {top}: both are at least 1")
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     samples = find_pictures(listed, stdin)
-    predictor = model if isinstance(model, Predictor) else load(model, backend=backend)
+    if not isinstance(model, Predictor):
+        model = load(model, backend=backend, pictures=len(samples))
     return predict_records(
-        in_tiles(predictor, tile, overlap),
+        in_tiles(model, tile, overlap),
         samples,
         conf=conf,
         iou=iou,
@@ -213,11 +215,13 @@ def val(
     """
     from nayan.data.classes import match_classes
     from nayan.data.splits import read_split
+    from nayan.runtime.bundle import open_bundle
     from nayan.runtime.predictor import evaluate
 
-    predictor = in_tiles(load(model, backend=backend), tile, overlap)
-    spec = predictor.spec
+    bundle = open_bundle(Path(model))
+    spec = bundle.spec
     dataset = match_classes(read_split(Path(data), split, format=format), spec.classes)
+    predictor = in_tiles(open_predictor(bundle, backend, pictures=len(dataset)), tile, overlap)
     metric = resolve(CARDS[spec.task].metric)(spec.classes)
     result = evaluate(predictor, dataset.samples, metric, batch=batch)
     return {

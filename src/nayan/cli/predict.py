@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -14,9 +14,6 @@ from nayan.cli.output import COMMON, STDIN, Common, Output
 from nayan.cli.val import Backend, Model, Overlap, Tile
 from nayan.cli.video import NO_VIDEO, VideoOptions, given, options_of, output, progress
 from nayan.core.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from nayan.runtime.predictor import Predictor
 
 
 def predict(
@@ -99,9 +96,9 @@ def predict(
         return output(seen, format, common)
     if given(video):
         raise ConfigError(f"{given(video)[0]} is for a video or camera", hint="name one, such as clip.mp4")
-    opened, rendering = _open(model, format, folder=folder, backend=backend)
+    rendering = _rendering(model, format, folder)
     records = api.predict(
-        opened,
+        model,
         ["-" if name == STDIN else name for name in source],
         **shared,
         top=top,
@@ -126,27 +123,25 @@ def _check_format(format: str | None, common: Common, *, stock: Path | None) -> 
         raise ConfigError(f"--format {format} has no place for --stock", hint="use json, or leave one out")
 
 
-def _open(
-    model: Path, format: str | None, *, folder: Path | None, backend: str
-) -> tuple[Path | Predictor, Rendering]:
-    """Return how predictions are shown, and the model: opened where its task decides over that.
+def _rendering(model: Path, format: str | None, folder: Path | None) -> Rendering:
+    """Return how predictions are shown; in some formats the model's task decides over that.
 
     Raises:
         ConfigError: if its predictions cannot be written so.
         DataError: if labels lie in the folder already: someone may have corrected them.
     """
     if format is None or format == "json":
-        return model, Rendering(format)
-    from nayan import api
+        return Rendering(format)
+    from nayan.runtime.bundle import open_bundle
     from nayan.tasks.records import prelabeller, row_columns
 
-    opened = api.load(model, backend=backend)
+    spec = open_bundle(model).spec
     if format == "csv":
-        return opened, Rendering(format, row_columns(opened.spec))
-    rendering = Rendering(format, prelabel=prelabeller(opened.spec, format))
+        return Rendering(format, row_columns(spec))
+    rendering = Rendering(format, prelabel=prelabeller(spec, format))
     if format == "yolo" and folder is not None:
         _check_free(folder)
-    return opened, rendering
+    return rendering
 
 
 def _check_free(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
+from nayan.core.machine import cores
 from nayan.core.types import Dataset, Sample
 from nayan.data.families import Family, by_name, by_rule, shortened
 from nayan.data.hashing import content_hash, near_duplicates, perceptual_hash, thumbnail
@@ -40,7 +40,7 @@ def together(data: Dataset, group: str) -> tuple[list[list[int]], list[Family], 
     """
     ids = [sample.id for sample in data.samples]
     named = [] if group in ("auto", "none") else by_rule(ids, group)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         contents = list(pool.map(content_hash, data.samples))
         looks = list(pool.map(_look, data.samples)) if len(data) <= NEAR_LIMIT else []
     notes: list[str] = []

@@ -34,8 +34,11 @@ WHOLE_PICTURES = 2
 MOST_PICTURES, MOST_PIXELS = 16, 16 * 224 * 224
 """Of a batch where nobody says: more is no faster on a CPU, but takes memory for all of them at once."""
 
-_Ready = tuple[Image, NDArray[np.uint8], Placement]
-_Read = TypeVar("_Read")
+_Read = tuple[Sample, tuple[Image, NDArray[np.uint8], Placement] | NayanError]
+_ReadWhole = tuple[Sample, Image | NayanError]
+_Result = tuple[Sample, Image | None, Prediction | NayanError]
+_Item = TypeVar("_Item")
+_Done = TypeVar("_Done")
 
 
 class Decode(Protocol):
@@ -69,12 +72,14 @@ class Predictor:
         run: the network: ONNX Runtime, OpenVINO, torch, or a function in a test.
         decode: from its outputs to predictions.
         compare: how the self-test says whether two engines give the same; None: value by value.
+        calls: of `run` that may go on at the same time.
     """
 
     spec: Spec
     run: Backend
     decode: Decode
     compare: Compare | None = None
+    calls: int = 1
 
     def __call__(self, images: Sequence[Image]) -> list[Prediction]:
         """Return one prediction a picture, in order; none for no pictures.
@@ -148,7 +153,8 @@ def predict_samples(
 ) -> Iterator[tuple[Sample, Image | None, Prediction | NayanError]]:
     """Yield every sample with its picture and prediction, in order, reading ahead while the network runs.
 
-    At most `2 * batch + threads` pictures are in memory. JPEGs are decoded only as large as the network
+    As many batches at once go through the network as `predictor.calls` says. At most
+    `(2 * calls + 1) * batch + threads` pictures are in memory. JPEGs are decoded only as large as the network
     needs, so the picture that is yielded may be smaller than the file; places in predictions are those in
     the whole picture all the same. A model that looks in tiles gets whole pictures, a few of them ahead.
 
@@ -162,21 +168,23 @@ def predict_samples(
         (sample, picture, prediction); or (sample, None, error) for a picture that cannot be read, after
         which the others follow.
     """
-    batch = batch or usual_batch(predictor.spec)
+    batch, calls = batch or usual_batch(predictor.spec), predictor.calls
     if predictor.spec.tiling is not None:
-        with contextlib.closing(
-            _read_ahead(samples, lambda sample: sample.load(), ahead=WHOLE_PICTURES, threads=threads)
-        ) as pictures:
-            for sample, image in pictures:
-                if isinstance(image, NayanError):
-                    yield sample, None, image
-                else:
-                    yield sample, image, predictor.in_tiles(image, batch=batch)
-        return
-    read = partial(_read, spec=predictor.spec)
-    with contextlib.closing(_read_ahead(samples, read, ahead=batch + threads, threads=threads)) as ready:
-        while outcomes := list(itertools.islice(ready, batch)):
-            yield from _predict_batch(predictor, outcomes)
+        read: Callable[[Sample], Any] = _read_whole
+        ahead, together = WHOLE_PICTURES, 1
+        look: Callable[[Sequence[Any]], list[_Result]] = partial(_predict_in_tiles, predictor, batch=batch)
+    else:
+        read, look = partial(_read, spec=predictor.spec), partial(_predict_batch, predictor)
+        ahead, together = batch + threads, batch
+    with contextlib.closing(_in_order(samples, read, ahead=ahead, threads=threads)) as outcomes:
+        batches = iter(lambda: list(itertools.islice(outcomes, together)), [])
+        if calls == 1:
+            for outcome in batches:
+                yield from look(outcome)
+            return
+        with contextlib.closing(_in_order(batches, look, ahead=calls, threads=calls)) as results:
+            for result in results:
+                yield from result
 
 
 def evaluate(
@@ -225,45 +233,57 @@ def evaluate(
     return Evaluation(metric.compute(), pictures, tuple(failures), time.perf_counter() - start)
 
 
-def _read_ahead(
-    samples: Iterable[Sample], read: Callable[[Sample], _Read], *, ahead: int, threads: int
-) -> Generator[tuple[Sample, _Read | NayanError], None, None]:
-    """Yield what is read of each sample, in order, while threads read up to `ahead` of the next ones."""
-    waiting = iter(samples)
-    pending: deque[tuple[Sample, Future[_Read]]] = deque()
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="nayan-decode")
+def _in_order(
+    items: Iterable[_Item], do: Callable[[_Item], _Done], *, ahead: int, threads: int
+) -> Generator[_Done, None, None]:
+    """Yield what is done of each item, in order, while threads do up to `ahead` of the next ones."""
+    waiting = iter(items)
+    pending: deque[Future[_Done]] = deque()
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="nayan-predict")
     try:
         while True:
-            for sample in itertools.islice(waiting, ahead + 1 - len(pending)):
-                pending.append((sample, pool.submit(read, sample)))
+            for item in itertools.islice(waiting, ahead + 1 - len(pending)):
+                pending.append(pool.submit(do, item))
             if not pending:
                 return
-            sample, future = pending.popleft()
-            try:
-                outcome: _Read | NayanError = future.result()
-            except NayanError as error:
-                outcome = error
-            yield sample, outcome
+            yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read(sample: Sample, spec: Spec) -> _Ready:
-    known = probe(sample.path).size if sample.path is not None else None
-    image = sample.load(spec.preprocess.at_least(known))
-    pixels, placement = spec.preprocess(image, known)
-    return image, pixels, placement
+def _read(sample: Sample, spec: Spec) -> _Read:
+    try:
+        known = probe(sample.path).size if sample.path is not None else None
+        image = sample.load(spec.preprocess.at_least(known))
+        return sample, (image, *spec.preprocess(image, known))
+    except NayanError as error:
+        return sample, error
 
 
-def _predict_batch(
-    predictor: Predictor, outcomes: Sequence[tuple[Sample, _Ready | NayanError]]
-) -> Iterator[tuple[Sample, Image | None, Prediction | NayanError]]:
+def _read_whole(sample: Sample) -> _ReadWhole:
+    try:
+        return sample, sample.load()
+    except NayanError as error:
+        return sample, error
+
+
+def _predict_batch(predictor: Predictor, outcomes: Sequence[_Read]) -> list[_Result]:
     ready = [outcome for _, outcome in outcomes if not isinstance(outcome, NayanError)]
     predictions = iter(
         predictor.predict_pixels([pixels for _, pixels, _ in ready], [place for *_, place in ready])
     )
-    for sample, outcome in outcomes:
-        if isinstance(outcome, NayanError):
-            yield sample, None, outcome
-        else:
-            yield sample, outcome[0], next(predictions)
+    return [
+        (sample, None, outcome)
+        if isinstance(outcome, NayanError)
+        else (sample, outcome[0], next(predictions))
+        for sample, outcome in outcomes
+    ]
+
+
+def _predict_in_tiles(predictor: Predictor, outcomes: Sequence[_ReadWhole], *, batch: int) -> list[_Result]:
+    return [
+        (sample, None, image)
+        if isinstance(image, NayanError)
+        else (sample, image, predictor.in_tiles(image, batch=batch))
+        for sample, image in outcomes
+    ]

@@ -13,11 +13,11 @@ def make_predictor(spec: Spec, run: Backend) -> Predictor:
 
     Args:
         spec: what the model is.
-        run: the engine that runs it.
+        run: the engine that runs it; it may say in `calls` how many it takes at the same time.
 
     Raises:
         NotFound: if the spec is of a task that this nayan does not know.
     """
     card = CARDS[spec.task]
     compare = resolve(card.compare) if card.compare else None
-    return Predictor(spec, run, resolve(card.decode), compare)
+    return Predictor(spec, run, resolve(card.decode), compare, getattr(run, "calls", 1))

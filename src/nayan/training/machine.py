@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from nayan.core.errors import ConfigError
+from nayan.core.machine import cores
 from nayan.core.types import Size
 
 SMALL_PICTURE = 64  # px, the longer side
@@ -42,13 +43,6 @@ def cpu_has_bf16() -> bool:
     info = Path("/proc/cpuinfo")
     flags = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def device_kind(device: str) -> str:

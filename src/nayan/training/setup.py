@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from nayan.core.config import TrainConfig
 from nayan.core.errors import ConfigError, DataError, NotFound
 from nayan.core.events import EventLog
+from nayan.core.machine import cores
 from nayan.core.registry import Catalog, resolve
 from nayan.core.types import Boxes, Dataset, Label, Size, Target
 from nayan.data.sides import choose_side
@@ -36,7 +37,7 @@ from nayan.training.augment import Augment, choose_policy
 from nayan.training.freeze import Stages, parse_freeze
 from nayan.training.loader import class_weights
 from nayan.training.looks import Looks, look_at
-from nayan.training.machine import SMALL_PICTURE, choose_precision, cores, device_kind, set_threads
+from nayan.training.machine import SMALL_PICTURE, choose_precision, device_kind, set_threads
 from nayan.training.order import STRIDE, input_sizes
 from nayan.training.scene import SCENES, SceneAugment
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nayan.core.errors import DataError, FormatError
 from nayan.core.image import PICTURE_SUFFIXES, looks_like_picture, probe
+from nayan.core.machine import cores
 from nayan.core.types import Boxes, Dataset, Label, Sample
 from nayan.data.doctor.look import look_at
 from nayan.data.doctor.snapshot import Fault, FaultKind, FileEntry, Picture, Snapshot, Trouble
@@ -58,7 +59,7 @@ def scan(
     data = reading.data or [_loose(root, tree.files)]
     work = [(sample, part) for part in data for sample in part.samples]
     pictures: list[Picture] = []
-    with ThreadPoolExecutor(threads or min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
+    with ThreadPoolExecutor(threads or min(cores(), _MAX_THREADS)) as pool:
         for picture in pool.map(lambda item: _examine(*item), work):
             pictures.append(picture)
             if on_progress is not None:

@@ -6,16 +6,20 @@ import importlib.util
 from pathlib import Path
 
 from nayan.core.errors import ConfigError, NotFound
+from nayan.core.machine import cores
 from nayan.runtime.backends.onnx import OnnxBackend
 from nayan.runtime.backends.openvino import OpenVinoBackend, Precision
 
 BACKENDS = ("auto", "onnx", "openvino")
 
+MOST_CALLS = 4
+"""Each call at the same time takes memory of its own."""
+
 _CPU_FACTS = Path("/proc/cpuinfo")
 
 
 def choose_backend(
-    name: str, graph: Path, *, threads: int | None = None, precision: Precision = "auto"
+    name: str, graph: Path, *, pictures: int = 1, precision: Precision = "auto"
 ) -> OnnxBackend | OpenVinoBackend:
     """Load a bundle's graph into an engine.
 
@@ -26,7 +30,9 @@ def choose_backend(
     Args:
         name: "auto", "onnx" or "openvino".
         graph: `Bundle.graph`.
-        threads: that one call uses; None lets the engine choose.
+        pictures: how many there are to predict. For more than one, ONNX Runtime takes several calls at once,
+            each on its share of the cores: threads that each see a picture through wait for each other less
+            than threads that share one. OpenVINO takes one call at a time.
         precision: for OpenVINO; ONNX Runtime computes as the graph says.
 
     Raises:
@@ -40,14 +46,15 @@ def choose_backend(
     if name == "auto":
         name = "openvino" if graph.suffix == ".xml" or _prefers_openvino(precision) else "onnx"
     if name == "openvino":
-        return OpenVinoBackend(graph, threads=threads, precision=precision)
+        return OpenVinoBackend(graph, precision=precision)
     if graph.suffix != ".onnx":
         raise ConfigError(
             f"{graph}: ONNX Runtime cannot run it", hint="use the backend openvino, or export to onnx"
         )
     if precision == "bf16":
         raise ConfigError("ONNX Runtime does not compute in bf16 on a CPU", hint="use the backend openvino")
-    return OnnxBackend(graph, threads=threads)
+    calls = max(1, min(pictures, cores(), MOST_CALLS))
+    return OnnxBackend(graph, threads=cores() // calls if calls > 1 else None, calls=calls)
 
 
 def _prefers_openvino(precision: Precision) -> bool:

@@ -28,8 +28,10 @@ class OnnxBackend:
     Args:
         model: the file, or its content; all data inside.
         threads: that one call uses; None for one a physical core.
+        calls: at the same time, from as many threads.
 
     Attributes:
+        calls: how many it takes at the same time.
         outputs: names, in the order of the graph.
         input_shape: (h, w, channels) that it takes.
         tolerance: how far its outputs may lie from those of another machine.
@@ -38,7 +40,7 @@ class OnnxBackend:
         BundleError: if it is no ONNX model, keeps data elsewhere, or takes something else than pixels.
     """
 
-    def __init__(self, model: Path | bytes, *, threads: int | None = None) -> None:
+    def __init__(self, model: Path | bytes, *, threads: int | None = None, calls: int = 1) -> None:
         self._name = str(model) if isinstance(model, Path) else "the ONNX model"
         check_self_contained(model)
         self._session = _make_session(model, self._name, threads)
@@ -50,6 +52,7 @@ class OnnxBackend:
         self._input = inputs[0].name
         self._further = {entry.name for entry in inputs[1:]}
         self.input_shape = shape[1:]
+        self.calls = calls
         self.outputs = tuple(entry.name for entry in self._session.get_outputs())
         precision = self._session.get_modelmeta().custom_metadata_map.get(PRECISION_KEY, "fp32")
         self.tolerance = INT8_TOLERANCE if precision == "int8" else TOLERANCE
