@@ -130,8 +130,52 @@ class Boxes:
         )  # fmt: skip
 
 
-Target = Label | Boxes | None
-Prediction = ClassScores | Boxes
+VOID = 255
+"""In a mask: nothing is known of this pixel. It is neither learnt nor judged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SemanticMask:
+    """One class for every pixel: ground truth and prediction alike.
+
+    Attributes:
+        ids: (H, W) uint8 classes, from 0; `VOID` where nothing is known.
+        scores: (H, W) float32 in [0, 1], how probable the class of each pixel is; None for ground truth.
+    """
+
+    ids: NDArray[np.uint8]
+    scores: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.ids.ndim != 2 or self.ids.dtype != np.uint8:
+            raise ShapeError(f"a mask is (H, W) uint8, got {self.ids.shape} {self.ids.dtype}")
+        if self.scores is not None and self.scores.shape != self.ids.shape:
+            raise ShapeError(f"a mask of {self.ids.shape} needs as many scores, got {self.scores.shape}")
+
+    @property
+    def size(self) -> Size:
+        """(height, width)."""
+        return self.ids.shape[0], self.ids.shape[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskSource:
+    """The mask of a sample, read when asked for, as its picture is: masks of a whole data set fill a memory.
+
+    Attributes:
+        load: returns the mask in pixels of the original upright picture, as large as that is.
+        path: the file that holds it, where it has one of its own.
+        outlines: what it is drawn from, where it has none: a text that changes when they do.
+    """
+
+    load: Callable[[], SemanticMask]
+    path: Path | None = None
+    outlines: str = ""
+
+
+Target = Label | Boxes | MaskSource | SemanticMask | None
+"""Ground truth. A sample of segmentation has a `MaskSource`; a `SemanticMask` is what was read from it."""
+Prediction = ClassScores | Boxes | SemanticMask
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, DataError, ExportError, NayanError
 from nayan.core.registry import resolve
-from nayan.core.types import Boxes, ClassScores, Image, Label, Prediction, Sample
+from nayan.core.types import Boxes, ClassScores, Image, Label, Prediction, Sample, SemanticMask
 from nayan.export.openvino import export_openvino, export_openvino_int8
 from nayan.export.parity import Placed, check_parity, require_parity
 from nayan.export.quantise import PLACE_RECIPES, RECIPES, Recipe, quantise_int8
@@ -246,10 +246,12 @@ def _labelled(spec: Spec, reference: Backend, data: Sequence[Sample]) -> Sequenc
     ]
 
 
-def _as_truth(prediction: Prediction) -> Label | Boxes:
+def _as_truth(prediction: Prediction) -> Label | Boxes | SemanticMask:
     """Return a prediction as if it were the truth; boxes of which none is shown are none."""
     if isinstance(prediction, ClassScores):
         return Label(prediction.label)
+    if isinstance(prediction, SemanticMask):
+        return replace(prediction, scores=None)
     sure = np.ones(len(prediction), bool) if prediction.scores is None else prediction.scores >= SURE
     return replace(prediction.select(sure), scores=None)
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+import numpy as np
 import PIL.Image
 
 from nayan.core.errors import ConfigError, DataError, FormatError, LabelError, NotFound
-from nayan.core.types import Boxes, Dataset, Label, Sample, Target
+from nayan.core.types import VOID, Boxes, Dataset, Label, Sample, SemanticMask, Target
 
 SPLITS = ("train", "val", "test")
 """The names of splits, in the order in which they are listed everywhere."""
@@ -128,12 +129,16 @@ def class_notes(data: Sequence[Sample], classes: Sequence[str], split: str) -> l
 def classes_in(target: Target) -> list[int]:
     """Return the classes that a picture shows, each once, in order; none where nothing is known of it.
 
+    A `MaskSource` is not read for that: what it shows is not known before.
+
     >>> classes_in(Label(3)), classes_in(Boxes.none()), classes_in(None)
     ([3], [], [])
     """
     if isinstance(target, Label):
         return [target.index]
-    return sorted({int(label) for label in target.labels}) if target is not None else []
+    if isinstance(target, SemanticMask):
+        return [int(index) for index in np.unique(target.ids) if index != VOID]
+    return sorted({int(label) for label in target.labels}) if isinstance(target, Boxes) else []
 
 
 def has_boxes(samples: Iterable[Sample]) -> bool:
