@@ -55,9 +55,9 @@ def test_every_pixel_of_noise_is_kept(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_px_of_tolerance_keeps_the_shape_with_a_third_of_the_corners(seed: int) -> None:
+def test_less_than_a_px_of_tolerance_keeps_the_shape_with_a_third_of_the_corners(seed: int) -> None:
     mask = blobs(seed, (400, 500))
-    exact, fewer = polygons(mask), polygons(mask, tolerance=1.0)
+    exact, fewer = polygons(mask), polygons(mask, tolerance=0.75)
     drawn = filled(fewer, mask.shape)
     assert (drawn & mask).sum() / (drawn | mask).sum() > 0.98
     corners = [sum(len(p.outer) + sum(map(len, p.holes)) for p in each) for each in (exact, fewer)]

@@ -42,9 +42,10 @@ def polygons(mask: NDArray[np.bool_], *, tolerance: float = 0.0) -> list[Polygon
 
     Args:
         mask: (H, W) bool.
-        tolerance: by how many px a corner may be off the line that replaces it (Ramer 1972, Douglas and
-            Peucker 1973); 0 keeps every edge of a pixel, 1 makes slanting borders straight. A ring of which
-            less than a triangle would remain keeps its corners.
+        tolerance: 0 keeps every edge of a pixel. Above it, lines run through the middles of these edges, so
+            that the steps of a slanting border cancel out, and a corner that is off the line that would
+            replace it by no more px is left out (Ramer 1972, Douglas and Peucker 1973). A ring of which less
+            than a triangle would remain keeps the edges of its pixels.
 
     Raises:
         ShapeError: if the mask is of another kind.
@@ -64,7 +65,7 @@ def polygons(mask: NDArray[np.bool_], *, tolerance: float = 0.0) -> list[Polygon
         if area < 0:
             holes[next(n for n, each in enumerate(outers) if _contains(each[1], inside))].append(ring)
     return [
-        Polygon(simplified(outer, tolerance), tuple(simplified(hole, tolerance) for hole in own))
+        Polygon(_smoother(outer, tolerance), tuple(_smoother(hole, tolerance) for hole in own))
         for (_, outer, _), own in zip(reversed(outers), reversed(holes), strict=True)
     ]
 
@@ -110,6 +111,19 @@ def simplified(ring: Ring, tolerance: float) -> Ring:
             waiting += [(first, middle), (middle, last)]
     fewer = closed[:-1][kept[:-1]]
     return fewer if len(fewer) >= 3 else ring
+
+
+def _smoother(ring: Ring, tolerance: float) -> Ring:
+    if tolerance == 0:
+        return ring
+    along = np.roll(ring, -1, axis=0) - ring
+    half = along / (2 * np.abs(along).sum(axis=1, keepdims=True))  # half an edge of a pixel
+    first, last = (
+        ring + half,
+        ring + along - half,
+    )  # the middles of the first and last edge of a straight line
+    fewer = simplified(np.stack((first, last), axis=1).reshape(-1, 2), tolerance)
+    return fewer if abs(signed_area(fewer)) > 0 and len(fewer) < 2 * len(ring) else ring
 
 
 def _trace(mask: NDArray[np.bool_]) -> list[tuple[Ring, NDArray[np.float64]]]:
