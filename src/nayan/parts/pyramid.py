@@ -86,7 +86,13 @@ class Pyramid(nn.Module):
 
 
 def build_pyramid(
-    name: str, *, channels: int = 3, size: Size, strides: Sequence[int] = (8, 16, 32), pad_type: str = ""
+    name: str,
+    *,
+    channels: int = 3,
+    size: Size,
+    strides: Sequence[int] = (8, 16, 32),
+    pad_type: str = "",
+    output_stride: int = 32,
 ) -> Pyramid:
     """Return the maps of a timm network at some strides, with fresh weights.
 
@@ -97,6 +103,8 @@ def build_pyramid(
         strides: in pixels, rising; of several maps with the same stride the deepest is taken.
         pad_type: "same" pads as TensorFlow does, for weights that were trained there; only the families
             of MobileNet and EfficientNet know it.
+        output_stride: of the coarsest map: 16 or 8 dilate the last stages instead of halving, with the same
+            weights; only some families know it.
 
     Raises:
         NotFound: if timm does not know the name, or no weights have its tag.
@@ -113,7 +121,7 @@ def build_pyramid(
             f"pictures of {size[0]}x{size[1]} px are smaller than one cell of stride {max(strides)}",
             hint=f"use --imgsz {max(strides)} or more",
         )
-    model, published = _create(name, channels, size, pad_type)
+    model, published = _create(name, channels, size, pad_type=pad_type, output_stride=output_stride)
     rows = _rows(model, name, strides)
     indices = model.prune_intermediate_layers([index for index, _ in rows], prune_norm=True, prune_head=True)
     probe_size = published.fixed_size or (PROBE_SIZE, PROBE_SIZE)
@@ -129,7 +137,9 @@ def build_pyramid(
     )
 
 
-def _create(name: str, channels: int, size: Size, pad_type: str) -> tuple[Any, Published]:
+def _create(
+    name: str, channels: int, size: Size, *, pad_type: str, output_stride: int
+) -> tuple[Any, Published]:
     """Return the whole network of timm and how the world knows it."""
     if name in TORCHVISION:
         raise ConfigError(
@@ -141,6 +151,8 @@ def _create(name: str, channels: int, size: Size, pad_type: str) -> tuple[Any, P
     if "." in name and name not in weights_names():
         raise NotFound("model", name, weights_names())
     create: dict[str, Any] = {"in_chans": channels, **({"pad_type": pad_type} if pad_type else {})}
+    if output_stride != 32:
+        create["output_stride"] = output_stride
     config = timm.get_pretrained_cfg(name, allow_unregistered=True) or timm.models.PretrainedCfg()
     if config.fixed_input_size:
         create["img_size"] = size

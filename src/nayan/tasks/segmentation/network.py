@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nayan.parts.normalise import Normalise
+
 
 @dataclass(slots=True, eq=False)  # not frozen: Fabric casts the fields of what forward returns
 class SegmentationRaw:
@@ -30,12 +32,18 @@ class Segmenter(nn.Module):
     Between two stages one value passes: a tensor, or a list of maps where a decoder looks back at them.
 
     Args:
-        stages: from pixels to (B, K, h, w) logits; the first begins with `parts.normalise.Normalise`, the
-            last one is ("head", ...) and gives a `SegmentationRaw`.
+        stages: from pixels to (B, K, h, w) logits; the last one is ("head", ...) and gives a
+            `SegmentationRaw`.
+        normalise: put in front of the first stage, under a name of its own: so "backbone" may be a
+            `parts.pyramid.Pyramid`, whose published weights `parts.weights.load_weights` finds. None where
+            the first stage begins with it.
     """
 
-    def __init__(self, stages: Sequence[tuple[str, nn.Module]]) -> None:
+    def __init__(
+        self, stages: Sequence[tuple[str, nn.Module]], *, normalise: Normalise | None = None
+    ) -> None:
         super().__init__()
+        self.normalise = normalise
         self._names = tuple(name for name, _ in stages)
         for name, stage in stages:
             self.add_module(name, stage)
@@ -54,4 +62,8 @@ class Segmenter(nn.Module):
 
     def stages(self) -> list[tuple[str, nn.Module]]:
         """Return the named steps whose chain is `forward`; the last one is ("head", ...)."""
-        return [(name, getattr(self, name)) for name in self._names]
+        stages: list[tuple[str, nn.Module]] = [(name, getattr(self, name)) for name in self._names]
+        if self.normalise is not None:
+            name, first = stages[0]
+            stages[0] = (name, nn.Sequential(self.normalise, first))
+        return stages
