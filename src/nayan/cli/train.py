@@ -21,7 +21,9 @@ from nayan.cli.val import Format
 class What:
     """What is trained."""
 
-    task: Annotated[str | None, Parameter(help="classify or detect; by default what the data are for")] = None
+    task: Annotated[
+        str | None, Parameter(help="classify, detect or segment; by default what the data are for")
+    ] = None
     format: Format = None
     model: Annotated[str | None, Parameter(help="a name of `nayan models`, or any timm model")] = None
     backbone: Annotated[str | None, Parameter(help="the same for a task whose models stand on one")] = None
@@ -32,6 +34,10 @@ class What:
     head: Annotated[
         Literal["pool", "flatten", "paper"] | None,
         Parameter(help="own layers on the backbone: pooled, flattened, or as published [default: pool]"),
+    ] = None
+    up: Annotated[
+        Literal["transposed", "bilinear", "nearest"] | None,
+        Parameter(help="how the decoder of a segmenter enlarges its maps"),
     ] = None
     classes: Annotated[
         tuple[str, ...] | None,
@@ -76,8 +82,11 @@ class Pictures:
     ] = None
     batch: Annotated[str | None, Parameter(help="pictures a step [default: auto]", metavar="N|auto")] = None
     augment: Annotated[
-        Literal["auto", "none", "photo", "symbol"] | None,
-        Parameter(help="random changes while training; symbols are never flipped [default: auto]"),
+        Literal["auto", "none", "photo", "symbol", "tissue"] | None,
+        Parameter(
+            help="random changes while training; symbols are never flipped, tissue is turned and bent "
+            "[default: auto]"
+        ),
     ] = None
     mixup: Annotated[float | None, Parameter(help="strength of blending two pictures [default: 0.0]")] = None
     cutmix: Annotated[float | None, Parameter(help="strength of pasting one into another [default: 0.0]")] = (
@@ -118,6 +127,13 @@ class Learning:
     weight_decay: Annotated[float | None, Parameter(help="pull of the weights towards zero")] = None
     warmup: Annotated[
         float | None, Parameter(help="fraction of all steps in which the rate rises [default: 0.1]")
+    ] = None
+    loss: Annotated[
+        str | None,
+        Parameter(
+            help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice "
+            "[default: auto]"
+        ),
     ] = None
     label_smoothing: Annotated[float | None, Parameter(help="probability given to the other classes")] = None
     dropout: Annotated[float | None, Parameter(help="fraction of features dropped before the last layer")] = (

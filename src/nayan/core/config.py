@@ -61,6 +61,7 @@ class TrainConfig(BaseModel):
     backbone: str | None = None
     weights: Text | None = None  # imagenet, none, or a file
     head: Literal["pool", "flatten", "paper"] = "pool"
+    up: Literal["transposed", "bilinear", "nearest"] | None = None  # how a decoder enlarges its maps
     classes: tuple[str, ...] | None = None  # use only these
 
     # how long
@@ -74,7 +75,7 @@ class TrainConfig(BaseModel):
     tile: int = Field(default=0, ge=0)  # side of the tiles that are looked at; 0 = whole pictures
     overlap: float = Field(default=0.2, ge=0, lt=1)  # of neighbouring tiles
     batch: IntOrAuto = "auto"
-    augment: Literal["auto", "none", "photo", "symbol"] = "auto"
+    augment: Literal["auto", "none", "photo", "symbol", "tissue"] = "auto"
     mixup: float = Field(default=0.0, ge=0)
     cutmix: float = Field(default=0.0, ge=0)
     balance: Literal["none", "sampler", "loss"] = "none"
@@ -89,6 +90,7 @@ class TrainConfig(BaseModel):
     lr: float | None = Field(default=None, gt=0)
     weight_decay: float | None = Field(default=None, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)  # fraction of all steps
+    loss: str = "auto"  # of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)
     clip: float = Field(default=1.0, ge=0)  # gradient norm; 0 = off

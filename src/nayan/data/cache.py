@@ -1,4 +1,4 @@
-"""A bounded store of decoded pictures: epoch 1 fills it, later epochs read it instead of decoding."""
+"""A bounded store of decoded pictures or masks: epoch 1 fills it, later epochs read it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nayan.core.errors import ConfigError
-from nayan.core.types import Image
-from nayan.runtime.preprocess import check_image
+from nayan.core.errors import ConfigError, ShapeError
 
 _SEGMENT = 64 * 2**20  # bytes by which the store grows; a multiple of every system's mapping granularity
 _GRAIN = mmap.ALLOCATIONGRANULARITY
 
 
 class DecodedCache:
-    """Keeps uint8 pictures by their index, in memory or in a memory-mapped file.
+    """Keeps uint8 pictures or masks by their index, in memory or in a memory-mapped file.
 
     The store grows by segments up to its bound; then it silently keeps nothing more. Several threads
     may put and get at once. Nothing outlives the process: a file is removed when the cache is closed,
@@ -45,7 +43,7 @@ class DecodedCache:
         self._limit = limit_bytes
         self._lock = threading.Lock()
         self._claimed = np.zeros(count, np.bool_)
-        self._views: list[Image | None] = [None] * count
+        self._views: list[NDArray[np.uint8] | None] = [None] * count
         self._segment: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._used = 0  # bytes of the newest segment
         self._allocated = 0  # bytes of all segments
@@ -62,17 +60,18 @@ class DecodedCache:
         """Memory or disk that is taken, at most `limit_bytes`."""
         return self._allocated
 
-    def get(self, index: int) -> Image | None:
+    def get(self, index: int) -> NDArray[np.uint8] | None:
         """Return picture `index` as a read-only view, or None if it is not kept."""
         return self._views[index]
 
-    def put(self, index: int, image: Image) -> None:
-        """Keep a copy of a picture, (H, W, 3) uint8, if there is room; a second one for an index is ignored.
+    def put(self, index: int, image: NDArray[np.uint8]) -> None:
+        """Keep a copy of a picture (H, W, 3) or mask (H, W), if there is room; a second one is ignored.
 
         Raises:
-            ShapeError: if it is no picture.
+            ShapeError: if it is neither.
         """
-        check_image(image)
+        if image.dtype != np.uint8 or not image.size or image.shape[2:] not in ((), (3,)):
+            raise ShapeError(f"pictures (H, W, 3) and masks (H, W) are kept, uint8: got {image.shape}")
         with self._lock:
             if self._claimed[index]:
                 return

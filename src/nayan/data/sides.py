@@ -50,3 +50,40 @@ def choose_side(truths: Iterable[Boxes], sizes: Sequence[Size], *, most: int = S
     fitting = [side for side in SIDES if side <= most and small * side / longer >= SMALL_OBJECT]
     side = min(fitting, default=most)
     return side, f"nine of ten objects are at least {small * side / longer:.0f} px there"
+
+
+LONGER_SIDES = (256, 512)
+"""Least and most pixels of a segmenter's input that are chosen; other pictures are enlarged or shrunk."""
+MULTIPLE = 32
+"""The sides of a segmenter's input are multiples of this: its encoder halves them five times."""
+SAME_SHAPE = 1.1
+"""Aspects of pictures that differ by less are one."""
+
+
+def choose_longer_side(sizes: Sequence[Size]) -> tuple[int, str]:
+    """Return the longer side of a segmenter's input for pictures of these (height, width); and why.
+
+    >>> choose_longer_side([(360, 480)])
+    (480, 'the usual picture has 480 px')
+    """
+    usual = float(np.median([max(size) for size in sizes]))
+    least, most = LONGER_SIDES
+    side = int(min(most, max(least, MULTIPLE * round(usual / MULTIPLE))))
+    return side, f"the usual picture has {usual:.0f} px"
+
+
+def choose_shape(sizes: Sequence[Size], side: int) -> Size:
+    """Return the (height, width) of an input with a longer side for pictures of these (height, width).
+
+    Where the pictures share one aspect the input has it too, to the next multiple of 32: a square would be
+    filled with gray. Where they do not, it is a square.
+
+    >>> choose_shape([(360, 480), (480, 640)], 480), choose_shape([(360, 480), (480, 360)], 480)
+    ((352, 480), (480, 480))
+    """
+    aspects = np.array([width / height for height, width in sizes])
+    usual = float(np.median(aspects))
+    if aspects.max() / usual > SAME_SHAPE or usual / aspects.min() > SAME_SHAPE:
+        return side, side
+    other = max(MULTIPLE, MULTIPLE * round(side * min(usual, 1 / usual) / MULTIPLE))
+    return (other, side) if usual >= 1 else (side, other)

@@ -104,7 +104,7 @@ class Preprocess:
             ShapeError: if the picture is not (H, W, 3) uint8.
         """
         check_image(image)
-        box, placed, offset = self._window(image.shape[:2])
+        box, placed, offset = self.window(image.shape[:2])
         pixels = resize(image, placed, box=box, interpolation=self.interpolation)
         if placed != self.size:
             canvas = np.full((*self.size, 3), LETTERBOX_GRAY, np.uint8)
@@ -119,7 +119,7 @@ class Preprocess:
 
     def placement(self, original: Size) -> Placement:
         """Return how a picture of this (height, width) lies in the network's input."""
-        box, placed, offset = self._window(original)
+        box, placed, offset = self.window(original)
         scale = (placed[0] / (box[3] - box[1]), placed[1] / (box[2] - box[0]))
         return Placement(original, scale, (offset[0] - box[1] * scale[0], offset[1] - box[0] * scale[1]))
 
@@ -131,12 +131,12 @@ class Preprocess:
                 saves pixels.
         """
         if self.fit == "letterbox" and original is not None:
-            return self._window(original)[1]
+            return self.window(original)[1]
         if self.fit != "crop":
             return self.size
         return (round(self.size[0] / self.crop_ratio), round(self.size[1] / self.crop_ratio))
 
-    def _window(self, original: Size) -> tuple[tuple[float, float, float, float], Size, tuple[float, float]]:
+    def window(self, original: Size) -> tuple[tuple[float, float, float, float], Size, tuple[float, float]]:
         """Return (source box x1 y1 x2 y2, size of the resized part, its (y, x) offset in the input)."""
         (height, width), (target_h, target_w) = original, self.size
         if self.fit == "stretch":

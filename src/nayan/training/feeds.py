@@ -21,6 +21,7 @@ from nayan.data.tiled import Views, tile_views
 from nayan.runtime.proposals import make_inputs
 from nayan.tasks.base import Batch, Item, Judged, Metric
 from nayan.training.augment import Augment
+from nayan.training.dense import DenseAugment, PrepareDense
 from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_bytes
 from nayan.training.freeze import Round, Tail
 from nayan.training.job import Feed
@@ -53,7 +54,7 @@ class Feeds:
     log: EventLog
     folder: Path
     broken: dict[str, str] = field(default_factory=dict)
-    _cache: DecodedCache | None = None
+    _caches: dict[str, DecodedCache] = field(default_factory=dict)
     _judge: tuple[torch.nn.Module, Source] | None = None
 
     def open(self, number: int) -> Feed:
@@ -141,7 +142,19 @@ class Feeds:
         """Return a source that decodes pictures; augmented ones are shuffled and divided among processes."""
         setup, config = self.setup, self.setup.config
         prepare: Callable[[int, int], Item | None]
-        if augmented and isinstance(setup.augment, SceneAugment):
+        if augmented and isinstance(setup.augment, DenseAugment):
+            sizes = input_sizes(setup.preprocess.size, config.multi_scale) if config.multi_scale else ()
+            prepare = PrepareDense(
+                data,
+                setup.preprocess,
+                setup.augment,
+                config.seed,
+                self._decoded(data),
+                self._decoded(data, masks=True),
+                self.broken,
+                tuple(sizes),
+            )
+        elif augmented and isinstance(setup.augment, SceneAugment):
             epochs = sum(stretch.epochs for stretch in self.rounds)
             sizes = input_sizes(setup.preprocess.size, config.multi_scale) if config.multi_scale else ()
             prepare = PrepareScene(
@@ -175,7 +188,7 @@ class Feeds:
             weights=self._balance([sample.target for sample in data.samples]) if augmented else None,
             rank=setup.fabric.global_rank if augmented else 0,
             world=setup.fabric.world_size if augmented else 1,
-            at_step=prepare.at_step if isinstance(prepare, PrepareScene) else None,
+            at_step=prepare.at_step if isinstance(prepare, PrepareScene | PrepareDense) else None,
         )
 
     def _features(self, stretch: Round, data: Dataset, views: int) -> FeatureSource:
@@ -240,19 +253,20 @@ class Feeds:
             self.log("note", text=f"memory for {views} of {stretch.views} views a picture")
         return replace(stretch, views=views)
 
-    def _decoded(self, data: Dataset) -> DecodedCache | None:
-        """Return the cache of decoded training pictures; "off" and validation have none."""
+    def _decoded(self, data: Dataset, *, masks: bool = False) -> DecodedCache | None:
+        """Return the cache of decoded training pictures, or masks; "off" and validation have none."""
         config = self.setup.config
         if config.cache == "off" or data is not self.setup.learnt:
             return None
-        if self._cache is None:
+        name = "masks" if masks else "cache"
+        if name not in self._caches:
             ram = config.cache in ("auto", "ram")
-            self._cache = DecodedCache(
+            self._caches[name] = DecodedCache(
                 len(data),
                 limit_bytes=int(_free_memory() * RAM_SHARE) if ram else DISK_LIMIT,
-                path=None if ram else self.folder / "cache.bin",
+                path=None if ram else self.folder / f"{name}.bin",
             )
-        return self._cache
+        return self._caches[name]
 
     def _balance(self, targets: Sequence[Target]) -> list[float] | None:
         if self.setup.config.balance != "sampler":
@@ -263,8 +277,8 @@ class Feeds:
 
     def close(self) -> None:
         """Give the caches back."""
-        if self._cache is not None:
-            self._cache.close()
+        for cache in self._caches.values():
+            cache.close()
 
 
 def example_batch(feeds: Feeds, count: int) -> Batch:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import DataError, NayanError
 from nayan.core.image import probe
-from nayan.core.types import Boxes, Dataset, Image, Size, Target
+from nayan.core.types import Boxes, Dataset, Image, MaskSource, Size, Target
 from nayan.data.cache import DecodedCache
+from nayan.runtime.masks import place_mask
 from nayan.runtime.preprocess import Placement, Preprocess, resize
 from nayan.tasks.base import Batch, Item
 from nayan.training.augment import Augment
@@ -55,8 +56,10 @@ def no_extra(_pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
     return {}
 
 
-def placed(target: Target, placement: Placement) -> Target:
-    """Return a target with its places in pixels of the network's input."""
+def placed(target: Target, placement: Placement, preprocess: Preprocess) -> Target:
+    """Return a target with its places in pixels of the network's input; masks are read."""
+    if isinstance(target, MaskSource):
+        return place_mask(target.load(), preprocess)
     if not isinstance(target, Boxes):
         return target
     return replace(target, xyxy=placement.into_input(target.xyxy), areas=None)
@@ -89,12 +92,13 @@ class Prepare:
         try:
             known = probe(sample.path).size if sample.path is not None else None
             pixels, placement = self.preprocess(sample.load(self.preprocess.at_least(known)), known)
+            target = placed(sample.target, placement, self.preprocess)
         except NayanError as error:
             self.broken[sample.id] = error.message
             return None
         item = Item(
             pixels,
-            placed(sample.target, placement),
+            target,
             sample.id,
             placement,
             sample.target,

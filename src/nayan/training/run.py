@@ -24,8 +24,9 @@ import numpy as np
 from nayan.core.config import TrainConfig, config_text, make_config
 from nayan.core.errors import ConfigError, DataError, NayanError, Stopped
 from nayan.core.events import EventLog, Listener, read_events
-from nayan.core.types import Boxes, Dataset, Label
+from nayan.core.types import Boxes, Dataset, Label, MaskSource
 from nayan.data.fingerprint import fingerprint
+from nayan.data.pixels import count_pixels
 from nayan.runtime.fsio import write_file
 from nayan.runtime.spec import Spec
 from nayan.training.checkpoint import Checkpoint, load_checkpoint
@@ -41,6 +42,7 @@ from nayan.training.rounds import plan_rounds
 from nayan.training.setup import Opened, Setup, open_data, set_up
 
 PACKAGES = ("nayan", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow")
+_COUNTED = {"Label": "pictures", "Boxes": "objects", "MaskSource": "pixels"}
 MAY_CHANGE = ("epochs", "patience", "device", "workers", "checkpoint_every")  # on resuming
 
 
@@ -278,7 +280,7 @@ def _log_start(log: EventLog, setup: Setup, data_id: str) -> None:
             "classes": list(splits.train.classes),
             "pictures": {name: len(data) for name, data in parts.items()},
             "counts": {name: _counts(data) for name, data in parts.items()},
-            "counted": "objects" if "Boxes" in setup.card.targets else "pictures",
+            "counted": _COUNTED[setup.card.targets[0]],
             "fingerprint": data_id,
             "made": splits.made,
             "notes": list(splits.notes),
@@ -289,7 +291,9 @@ def _log_start(log: EventLog, setup: Setup, data_id: str) -> None:
 
 
 def _counts(data: Dataset) -> dict[str, int]:
-    """Return how many pictures, or objects, there are of each class."""
+    """Return how many pictures, objects or pixels there are of each class; pixels of some masks only."""
+    if any(isinstance(sample.target, MaskSource) for sample in data.samples):
+        return dict(zip(data.classes, count_pixels(data).tolist(), strict=True))
     targets = [sample.target for sample in data.samples]
     found = [target.labels for target in targets if isinstance(target, Boxes)]
     found += [np.array([target.index]) for target in targets if isinstance(target, Label)]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nayan.core.types import Boxes, Image, Size
 from nayan.runtime.preprocess import LETTERBOX_GRAY
+from nayan.training.recolour import Recolour
 
 Rng = np.random.Generator
 
@@ -91,7 +92,9 @@ class SceneAugment:
             share = rng.beta(self.mixup, self.mixup)
             image = cv2.addWeighted(result.image, share, other.image, 1 - share, 0)
             result = Scene(np.asarray(image), join([result.boxes, other.boxes]))
-        return self._recolour(self._mirror(result, rng), rng)
+        mirrored = self._mirror(result, rng)
+        recolour = Recolour(self.hue_deg, self.saturation, self.brightness)
+        return replace(mirrored, image=recolour(mirrored.image, rng))
 
     def _single(self, scene: Scene, rng: Rng, size: Size) -> Scene:
         """Lay one picture somewhere on the canvas: parts may be cut off, or gray left around it."""
@@ -134,17 +137,6 @@ class SceneAugment:
             image = np.asarray(cv2.flip(image, 0), np.uint8)
             xyxy[:, [1, 3]] = image.shape[0] - xyxy[:, [3, 1]]
         return Scene(image, replace(boxes, xyxy=xyxy))
-
-    def _recolour(self, scene: Scene, rng: Rng) -> Scene:
-        if not (self.hue_deg or self.saturation or self.brightness):
-            return scene
-        hue = rng.uniform(-self.hue_deg, self.hue_deg) / 2  # OpenCV counts hues in steps of two degrees
-        gains = 1 + rng.uniform(-1, 1, 2) * (self.saturation, self.brightness)
-        levels = np.arange(256)
-        tables = [(levels + hue) % 180, levels * gains[0], levels * gains[1]]
-        table = np.stack([row.clip(0, 255).astype(np.uint8) for row in tables], axis=-1)[None]  # (1, 256, 3)
-        hsv = cv2.LUT(cv2.cvtColor(scene.image, cv2.COLOR_RGB2HSV), table)
-        return Scene(np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)), scene.boxes)
 
 
 def join(parts: Sequence[Boxes]) -> Boxes:

@@ -17,8 +17,9 @@ from nayan.core.errors import ConfigError, DataError, NotFound
 from nayan.core.events import EventLog
 from nayan.core.machine import cores
 from nayan.core.registry import Catalog, resolve
-from nayan.core.types import Boxes, Dataset, Label, Size, Target
-from nayan.data.sides import choose_side
+from nayan.core.types import Boxes, Dataset, Label, MaskSource, Size, Target
+from nayan.data.pixels import count_pixels, median_frequency_weights
+from nayan.data.sides import choose_longer_side, choose_shape, choose_side
 from nayan.data.splits import Splits, open_splits
 from nayan.data.tiled import Views, tile_views
 from nayan.parts.weights import (
@@ -33,13 +34,12 @@ from nayan.tasks import CARDS, by_verb
 from nayan.tasks.base import Task
 from nayan.tasks.cards import Entry, TaskCard
 from nayan.tasks.tiling import choose_tiling
-from nayan.training.augment import Augment, choose_policy
 from nayan.training.freeze import Stages, parse_freeze
 from nayan.training.loader import class_weights
 from nayan.training.looks import Looks, look_at
 from nayan.training.machine import SMALL_PICTURE, choose_precision, device_kind, set_threads
 from nayan.training.order import STRIDE, input_sizes
-from nayan.training.scene import SCENES, SceneAugment
+from nayan.training.policies import AnyAugment, choose_augment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +70,7 @@ class Setup:
     views: Views | None
     model_args: dict[str, Any]
     preprocess: Preprocess
-    augment: Augment | SceneAugment
+    augment: AnyAugment
     fabric: Fabric
     task: Task
     network: Any
@@ -129,18 +129,17 @@ def set_up(
     if views is not None:
         log("note", text=f"train: {learnt.notes[-1]}")
     looks = look_at(learnt)
-    if config.imgsz is None and not card.backbone_is_model and entry.preprocess.fit == "letterbox":
+    if "MaskSource" in card.targets and config.imgsz is None:
+        choose("imgsz", *choose_longer_side(looks.sizes))
+    elif config.imgsz is None and not card.backbone_is_model and entry.preprocess.fit == "letterbox":
         truths = [s.target for s in learnt.samples if isinstance(s.target, Boxes)]
         side, why = choose_side(truths, looks.sizes, most=entry.preprocess.size[0])
         choose("imgsz", side, why)
-    preprocess = _preprocess(entry, choose.config, looks)
-    choose("imgsz", preprocess.size[0], f"the size that {entry.name} was made for")
+    preprocess = _preprocess(entry, choose.config, looks, shaped="MaskSource" in card.targets)
+    choose("imgsz", max(preprocess.size), f"the size that {entry.name} was made for")
     if config.multi_scale:
         _check_multi_scale(config, card, entry, preprocess.size)
-    augment: Augment | SceneAugment
-    policy, augment = choose_policy(config.augment, looks.sizes, gray=looks.gray)
-    if "Boxes" in card.targets:
-        augment = replace(SCENES["none" if entry.inputs else policy], mixup=config.mixup)
+    policy, augment = choose_augment(config.augment, card, entry, looks=looks, mixup=config.mixup)
     choose.always("augment", policy, f"{'gray' if looks.gray else 'colour'} pictures of {looks.median} px")
     pretrained = choose.config.weights != "none"
     if card.backbone_is_model:
@@ -236,8 +235,10 @@ def open_data(config: TrainConfig) -> Opened:
 def _check_multi_scale(config: TrainConfig, card: TaskCard, entry: Entry, size: Size) -> None:
     """Raise ConfigError where the size of the input cannot vary as asked for."""
     asked = f"--multi-scale {config.multi_scale:g}"
-    if "Boxes" not in card.targets:
-        raise ConfigError(f"{asked} is for detectors, this is {card.name}", hint="leave it out")
+    if "Label" in card.targets:
+        raise ConfigError(
+            f"{asked} is for detection and segmentation, this is {card.name}", hint="leave it out"
+        )
     if entry.fixed_size:
         raise ConfigError(
             f"{asked}: {entry.name} takes pictures of one size only", hint="leave it out, or use --model yolo"
@@ -332,14 +333,16 @@ def _entry(config: TrainConfig, card: TaskCard) -> Entry:
     return catalog[config.model or config.backbone or card.default_model]
 
 
-def _preprocess(entry: Entry, config: TrainConfig, looks: Looks) -> Preprocess:
+def _preprocess(entry: Entry, config: TrainConfig, looks: Looks, *, shaped: bool) -> Preprocess:
     """Return the entry's preprocessing; without weights it is normalised by the mean of these pictures.
 
-    A picture's background then lies near the zeros that convolutions pad with.
+    A picture's background then lies near the zeros that convolutions pad with. `shaped`: the input takes the
+    shape of the pictures where they share one, instead of a square.
     """
     preprocess = entry.preprocess
     if config.imgsz:
-        preprocess = replace(preprocess, size=(config.imgsz, config.imgsz))
+        size = choose_shape(looks.sizes, config.imgsz) if shaped else (config.imgsz, config.imgsz)
+        preprocess = replace(preprocess, size=size)
     channels = 1 if looks.gray and entry.gray else 3
     if config.weights == "none":
         mean, std = looks.mean[:channels], looks.std[:channels]
@@ -360,10 +363,19 @@ def _batch(config: TrainConfig, pictures: int, most: int) -> int:
 
 def _task_options(config: TrainConfig, splits: Splits) -> dict[str, Any]:
     weights = None
-    if config.balance == "loss":
+    by_pixel = any(isinstance(sample.target, MaskSource) for sample in splits.train.samples)
+    if by_pixel and config.balance == "sampler":
+        raise ConfigError(
+            "--balance sampler draws pictures by their class, and here each pixel has one",
+            hint="use --balance loss",
+        )
+    if by_pixel and config.balance == "loss":
+        weights = median_frequency_weights(count_pixels(splits.train)).tolist()
+    elif config.balance == "loss":
         labels = [sample.target.index for sample in splits.train.samples if isinstance(sample.target, Label)]
         weights = class_weights(labels, len(splits.train.classes)).tolist()
-    return {"label_smoothing": config.label_smoothing, "class_weights": weights}
+    options = {"label_smoothing": config.label_smoothing, "class_weights": weights}
+    return {**options, "loss": config.loss} if by_pixel else options
 
 
 def _as_stated(preprocess: Preprocess, file: Path) -> Preprocess:
@@ -378,6 +390,8 @@ def _model_args(config: TrainConfig, card: TaskCard, entry: Entry, preprocess: P
     own: dict[str, Any] = {"head": config.head} if entry.weights and card.backbone_is_model else {}
     if config.backbone and not card.backbone_is_model:
         own["backbone"] = config.backbone
+    if config.up:
+        own["up"] = config.up
     return {
         **entry.args,
         "channels": preprocess.channels,

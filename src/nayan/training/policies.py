@@ -1,0 +1,45 @@
+"""Which augmentation a run uses: what the user named, or what fits the task and its pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nayan.core.errors import ConfigError
+from nayan.tasks.cards import Entry, TaskCard
+from nayan.training.augment import Augment, choose_policy
+from nayan.training.dense import DENSE, DenseAugment
+from nayan.training.looks import Looks
+from nayan.training.scene import SCENES, SceneAugment
+
+AnyAugment = Augment | SceneAugment | DenseAugment
+"""Of whole pictures, of pictures with boxes, of pictures with a mask."""
+
+
+def choose_augment(
+    name: str, card: TaskCard, entry: Entry, *, looks: Looks, mixup: float = 0.0
+) -> tuple[str, AnyAugment]:
+    """Return the name of the augmentation and the augmentation itself.
+
+    Args:
+        name: "auto", or that of a policy.
+        card: of the task.
+        entry: of the model. Further inputs such as proposals belong to the pixels, so that these stay.
+        looks: of the training pictures.
+        mixup: of pictures with boxes.
+
+    Raises:
+        ConfigError: for a policy that the task does not have.
+    """
+    if "MaskSource" in card.targets:
+        if name == "auto":
+            name = choose_policy(name, looks.sizes, gray=looks.gray)[0]
+            name = "tissue" if looks.gray and name == "photo" else name
+        return name, DENSE[name]
+    if name == "tissue":
+        raise ConfigError(
+            f"--augment tissue is for segmentation, this is {card.name}", hint="use auto, photo or none"
+        )
+    policy, augment = choose_policy(name, looks.sizes, gray=looks.gray)
+    if "Boxes" in card.targets:
+        return policy, replace(SCENES["none" if entry.inputs else policy], mixup=mixup)
+    return policy, augment
