@@ -6,7 +6,8 @@ import pytest
 from nayan.core.errors import ShapeError
 from nayan.core.types import VOID, MaskSource, SemanticMask
 from nayan.tasks.segmentation.colours import PALETTE, VOID_COLOUR, colour_of, colour_table
-from nayan.tasks.segmentation.draw import MISTAKE_SIDE, annotate, colour_mask, mistake, sheet
+from nayan.tasks.segmentation.counting import count
+from nayan.tasks.segmentation.draw import MISTAKE_SIDE, annotate, annotate_things, colour_mask, mistake, sheet
 from nayan.tasks.segmentation.records import packed
 
 GRAY = np.full((300, 400, 3), 128, np.uint8)
@@ -111,6 +112,20 @@ def test_a_mistake_shows_in_red_what_is_wrong_but_not_what_nobody_knows() -> Non
     wrong = red[height : 2 * height, width : 2 * width]
     assert wrong[30:290, 5:195].all()
     assert not wrong[30:290, 205:395].any()
+
+
+@pytest.mark.parametrize("scale", [None, 0.01])
+def test_counted_things_have_colours_of_their_own_and_their_number_below(scale: float | None) -> None:
+    inside = np.zeros((300, 400), bool)
+    inside[20:120, 20:120] = inside[150:280, 200:390] = inside[5:7, 5:7] = True
+    things = count(inside, mm_per_px=scale, least_px=1)
+    painted = annotate_things(GRAY, things)
+    assert len({tuple(painted[y, x]) for y, x in [(30, 110), (270, 380), (200, 100)]}) == 3
+    assert (painted[20:120, 20:120] > 200).all(axis=2).any(), "a number on the large one"
+    assert painted.shape[0] > 300
+    assert annotate_things(GRAY, count(np.zeros((300, 400), bool))).shape[0] > 300
+    with pytest.raises(ShapeError, match="needs things of that size"):
+        annotate_things(GRAY[:9], things)
 
 
 def test_masks_that_do_not_fit_are_refused() -> None:

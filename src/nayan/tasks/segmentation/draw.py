@@ -19,10 +19,11 @@ from nayan.core.lettering import fitted, font_for, width_of
 from nayan.core.sheet import grid
 from nayan.core.types import VOID, Image, MaskSource, SemanticMask, Target
 from nayan.runtime.preprocess import resize
-from nayan.tasks.segmentation.colours import Colour, colour_of, colour_table, is_ground
+from nayan.tasks.segmentation.colours import PALETTE, Colour, colour_of, colour_table, is_ground
+from nayan.tasks.segmentation.counting import Things
 from nayan.tasks.segmentation.records import unpacked
 
-__all__ = ["annotate", "colour_mask", "colour_of", "grid", "mistake", "sheet"]
+__all__ = ["annotate", "annotate_things", "colour_mask", "colour_of", "grid", "mistake", "sheet"]
 
 INK: Colour = (20, 24, 30)
 PAPER: Colour = (255, 255, 255)
@@ -41,6 +42,8 @@ MISTAKE_SIDE = 400
 """Longer side in px of each of the four pictures of a mistake; the masks in its record need not be larger."""
 
 SHEET_SIDE = 320
+
+_COUNTED = ("background", *(str(number) for number in range(len(PALETTE))))
 
 
 def annotate(image: Image, prediction: SemanticMask, classes: Sequence[str]) -> Image:
@@ -72,6 +75,42 @@ def colour_mask(mask: SemanticMask, classes: Sequence[str]) -> Image:
     """Return the mask alone as (H, W, 3) in the colours of its classes; void is gray, background black."""
     colours: Image = colour_table(classes)[mask.ids]
     return colours
+
+
+def annotate_things(image: Image, things: Things) -> Image:
+    """Return a copy of the picture with each counted thing in a colour of its own and their number below.
+
+    Those that are large enough to hold it carry their number.
+
+    Args:
+        image: (H, W, 3) uint8 RGB; not changed.
+        things: of its mask.
+
+    Raises:
+        ShapeError: if they were counted in a mask of another size.
+    """
+    if things.labels.shape != image.shape[:2]:
+        raise ShapeError(
+            f"a picture of {image.shape[:2]} needs things of that size, got {things.labels.shape}"
+        )
+    factor = max(1, math.ceil(MIN_SIDE / max(image.shape[:2])))
+    labels = things.labels.repeat(factor, axis=0).repeat(factor, axis=1)
+    # Neighbours have numbers close by: a step that shares no factor with the length parts their colours.
+    ids = np.where(labels > 0, (labels * 7) % len(PALETTE) + 1, 0).astype(np.uint8)
+    picture = _painted(image.repeat(factor, axis=0).repeat(factor, axis=1), ids, _COUNTED)
+    size = max(11, round(0.016 * max(picture.shape[:2])))
+    canvas = PillowImage.fromarray(picture)
+    pen = ImageDraw.Draw(canvas)
+    for number, (area, centre) in enumerate(zip(things.areas, things.centres, strict=True), start=1):
+        text = str(number)
+        if area * factor**2 > 2.5 * size * (width_of(text, size) + size):
+            place = (float(centre[0] * factor), float(centre[1] * factor))
+            outline: dict[str, Any] = {"stroke_width": max(1, size // 8), "stroke_fill": INK}
+            pen.text(place, text, font=font_for(text, size), fill=PAPER, anchor="mm", **outline)
+    scale = things.mm_per_px
+    median = float(np.median(things.areas)) if len(things) else 0.0
+    told = f"median area {median:,.0f} px" if scale is None else f"median area {median * scale**2:.4g} mm²"
+    return _with_names(np.asarray(canvas), [(f"{len(things):,} counted", None, None), (told, None, None)])
 
 
 def sheet(images: Sequence[Image], targets: Sequence[Target], classes: Sequence[str]) -> Image:
