@@ -1,6 +1,6 @@
 """How good is a segmenter? IoU, Dice and borders, and the facts behind them. NumPy and OpenCV only."""
 
-# K classes, P pictures
+# K classes, P pictures, R draws of them
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class SegmentationMetric:
         number = len(self.classes)
         self._inside = np.zeros((number, number + 1), np.int64)  # rows are the truth; the last column: void
         self._near = np.zeros_like(self._inside)
-        self._borders = np.zeros((number, 4), np.int64)
         self._pictures: list[NDArray[np.int64]] = []  # (3, K) each: right, found, true pixels
+        self._borders: list[NDArray[np.int64]] = []  # (K, 4) each, as `border_matches` counts
 
     def update(
         self, predictions: Sequence[SemanticMask], targets: Sequence[MaskSource | SemanticMask]
@@ -81,7 +81,7 @@ class SegmentationMetric:
             columns = np.minimum(found[where], number).astype(np.int64)
             flat = truth[where].astype(np.int64) * (number + 1) + columns
             cells += np.bincount(flat, minlength=number * (number + 1)).reshape(number, number + 1)
-        self._borders += border_matches(found, truth, classes=number)
+        self._borders.append(border_matches(found, truth, classes=number))
         right = np.bincount(truth[known & (found == truth)], minlength=number)[:number]
         claimed = np.bincount(found[known], minlength=VOID + 1)[:number]
         self._pictures.append(np.stack([right, claimed, np.bincount(truth[known], minlength=number)]))
@@ -102,7 +102,7 @@ class SegmentationMetric:
             "miou": _mean(iou(counts)),
             "pixel_accuracy": float(counts[0].sum() / max(1, counts[2].sum())),
             "dice": _mean(dice(counts)),
-            "boundary_f1": _mean(self._boundary_f1()),
+            "boundary_f1": _mean(boundary_f1(self._edges())),
         }
 
     def per_class(self) -> dict[str, float]:
@@ -123,20 +123,21 @@ class SegmentationMetric:
         """Return the facts behind the scores, JSON-serialisable and free of NaN.
 
         Returns:
-            `classes`; `pictures`; `pixels`; `thresholds`; `per_class` [{label, pixels, share, iou, dice,
-            precision, recall, boundary_f1, interval}], None where undefined; `intervals` {"miou",
-            "pixel_accuracy": [low, high]}, 95 %, over pictures drawn again; `confusion` [[pixels]], rows are
-            the truth, the last column is what was not seen; `border` and `inside` {"pixels", "wrong",
-            "confusion"}: near a true border, and elsewhere; `picture_miou`, of each picture.
+            `classes`; `pictures`; `pixels`; `thresholds`; `per_class` [{label, pictures, pixels, share, iou,
+            dice, precision, recall, boundary_f1, interval}], None where undefined, the pictures those that
+            show it; `intervals` {"miou", "pixel_accuracy", "boundary_f1": [low, high]}, 95 %, over pictures
+            drawn again; `confusion` [[pixels]], rows are the truth, the last column is what was not seen;
+            `border` and `inside` {"pixels", "wrong", "confusion"}: near a true border, and elsewhere;
+            `picture_miou`, of each picture.
         """
-        counts = self._counts()
+        counts, times = self._counts(), self._times()
         return {
             "classes": list(self.classes),
             "pictures": len(self._pictures),
             "pixels": int(counts[2].sum()),
             "thresholds": list((calibration or {}).get("thresholds", [])),
-            "per_class": self._per_class(counts),
-            "intervals": self._intervals(),
+            "per_class": self._per_class(counts, times),
+            "intervals": self._intervals(times),
             "confusion": self.cells.tolist(),
             "border": _part(self._near),
             "inside": _part(self._inside),
@@ -148,23 +149,22 @@ class SegmentationMetric:
         number = len(self.classes)
         return np.sum(self._pictures, axis=0) if self._pictures else np.zeros((3, number), np.int64)
 
-    def _boundary_f1(self) -> NDArray[np.float64]:
-        hits, found, met, real = self._borders.T.astype(np.float64)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision, recall = hits / found, met / real
-            f1 = 2 * precision * recall / (precision + recall)
-        f1[(found > 0) != (real > 0)] = 0.0  # a border where there is none, or none where there is one
-        f1[(found > 0) & (real > 0) & (hits + met == 0)] = 0.0
-        return f1
+    def _edges(self) -> NDArray[np.int64]:
+        """Return (K, 4): the border pixels of all pictures."""
+        return np.sum(self._borders, axis=0) if self._borders else np.zeros((len(self.classes), 4), np.int64)
 
-    def _per_class(self, counts: NDArray[np.int64]) -> list[dict[str, Any]]:
+    def _per_class(
+        self, counts: NDArray[np.int64], times: NDArray[np.float64] | None
+    ) -> list[dict[str, Any]]:
         right, found, true = counts
-        overlaps, dices, borders_f1 = iou(counts), dice(counts), self._boundary_f1()
-        spread = self._class_intervals()
+        overlaps, dices, borders_f1 = iou(counts), dice(counts), boundary_f1(self._edges())
+        spread = self._class_intervals(times)
+        shown = np.sum([picture[2] > 0 for picture in self._pictures], axis=0) if self._pictures else true
         total = max(1, int(true.sum()))
         return [
             {
                 "label": label,
+                "pictures": int(shown[n]),
                 "pixels": int(true[n]),
                 "share": float(true[n] / total),
                 "iou": _known(overlaps[n]),
@@ -177,36 +177,33 @@ class SegmentationMetric:
             for n, label in enumerate(self.classes)
         ]
 
-    def _drawn(self) -> NDArray[np.int64]:
-        """Return (R, 3, K): the counts of `RESAMPLES` draws of as many pictures, with replacement."""
-        pictures = np.stack(self._pictures)  # (P, 3, K)
-        times = np.random.default_rng(0).multinomial(
-            len(pictures), np.full(len(pictures), 1 / len(pictures)), size=RESAMPLES
-        )
-        return np.asarray(np.tensordot(times, pictures, axes=1))
+    def _times(self) -> NDArray[np.float64] | None:
+        """Return (R, P): how often each picture is in draws of as many, with replacement; None below two."""
+        pictures = len(self._pictures)
+        if pictures < 2:
+            return None
+        times = np.random.default_rng(0).multinomial(pictures, np.full(pictures, 1 / pictures), RESAMPLES)
+        return times.astype(np.float64)
 
-    def _intervals(self) -> dict[str, list[float]]:
-        if len(self._pictures) < 2:
+    def _intervals(self, times: NDArray[np.float64] | None) -> dict[str, list[float]]:
+        if times is None:
             return {}
-        drawn = self._drawn()
-        scores = np.array([_mean(iou(counts)) for counts in drawn])
+        drawn = _drawn(times, self._pictures)  # (R, 3, K)
         accuracy = drawn[:, 0].sum(axis=1) / np.maximum(1, drawn[:, 2].sum(axis=1))
-        return {
-            "miou": [float(v) for v in np.quantile(scores, INTERVAL)],
-            "pixel_accuracy": [float(v) for v in np.quantile(accuracy, INTERVAL)],
-        }
+        overlaps = np.array([_mean(iou(counts)) for counts in drawn])
+        edges = np.array([_mean(boundary_f1(counts)) for counts in _drawn(times, self._borders)])
+        scores = {"miou": overlaps, "pixel_accuracy": accuracy, "boundary_f1": edges}
+        return {name: _interval(values) for name, values in scores.items()}
 
-    def _class_intervals(self) -> list[list[float] | None]:
-        if len(self._pictures) < 2:
+    def _class_intervals(self, times: NDArray[np.float64] | None) -> list[list[float] | None]:
+        """Return the interval of each class; None where a draw may hold nothing of it."""
+        if times is None:
             return [None] * len(self.classes)
-        values = np.stack([iou(counts) for counts in self._drawn()])  # (R, K)
-        return [
-            None if np.isnan(column).any() else [float(v) for v in np.quantile(column, INTERVAL)]
-            for column in values.T
-        ]
+        values = np.stack([iou(counts) for counts in _drawn(times, self._pictures)])  # (R, K)
+        return [None if np.isnan(column).any() else _interval(column) for column in values.T]
 
 
-def iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def iou(counts: NDArray[np.integer | np.floating]) -> NDArray[np.float64]:
     """Return (K,) IoU of (3, K) right, found and true pixels; NaN where a class is neither found nor true.
 
     >>> iou(np.array([[1, 0], [2, 0], [1, 0]])).tolist()
@@ -217,11 +214,36 @@ def iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.asarray(right / (found + true - right))
 
 
-def dice(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def dice(counts: NDArray[np.integer | np.floating]) -> NDArray[np.float64]:
     """Return (K,) Dice = 2 right / (found + true), Dice 1945; NaN as in `iou`."""
     right, found, true = counts.astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.asarray(2 * right / (found + true))
+
+
+def boundary_f1(counts: NDArray[np.integer | np.floating]) -> NDArray[np.float64]:
+    """Return (K,) boundary F1 of the (K, 4) counts of `border_matches`; NaN where there is no border at all.
+
+    >>> boundary_f1(np.array([[1, 2, 1, 1], [0, 3, 0, 0], [0, 0, 0, 0]])).round(3).tolist()
+    [0.667, 0.0, nan]
+    """
+    hits, found, met, real = counts.T.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision, recall = hits / found, met / real
+        f1 = 2 * precision * recall / (precision + recall)
+    # nothing meets: a border where there is none, none where there is one, or two that lie apart
+    f1[(found + real > 0) & (hits + met == 0)] = 0.0
+    return np.asarray(f1)
+
+
+def _drawn(times: NDArray[np.float64], pictures: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Return (R, ...) the sums of the pictures' counts in each draw."""
+    stacked = np.stack(pictures)
+    return (times @ stacked.reshape(len(stacked), -1)).reshape(len(times), *stacked.shape[1:])
+
+
+def _interval(values: NDArray[np.float64]) -> list[float]:
+    return [float(value) for value in np.quantile(values, INTERVAL)]
 
 
 def _part(cells: NDArray[np.int64]) -> dict[str, Any]:
