@@ -1,1 +1,1 @@
-"""One file a model: a sentence made of the words of `nayan.parts`."""
+"""One file a family of segmenters: a sentence made of the words of `nayan.parts`."""
