@@ -224,13 +224,14 @@ def val(
     predictor = in_tiles(open_predictor(bundle, backend, pictures=len(dataset)), tile, overlap)
     metric = resolve(CARDS[spec.task].metric)(spec.classes)
     result = evaluate(predictor, dataset.samples, metric, batch=batch)
+    by_class = {"iou_per_class": metric.per_class()} if hasattr(metric, "per_class") else {}
     return {
         "task": CARDS[spec.task].verb,
         "model": spec.model,
         "data": str(data),
         "split": dataset.split,
         "pictures": result.pictures,
-        "metrics": dict(result.scores),
+        "metrics": {**result.scores, **by_class},
         "seconds": round(result.seconds, 3),
         "failures": [{"source": sample.id, "error": error.message} for sample, error in result.failures],
     }

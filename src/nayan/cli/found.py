@@ -14,6 +14,8 @@ from nayan.cli.video import slot_text
 
 Records = Sequence[Mapping[str, Any]]
 
+_CORNERS = ("x1", "y1", "x2", "y2")
+
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
@@ -63,10 +65,21 @@ def _lines(record: Mapping[str, Any]) -> list[str]:
 
     >>> _lines({"source": "a.jpg", "predictions": [{"label": "rose", "score": 0.98}]})
     ['a.jpg: rose 0.98']
+    >>> _lines({"source": "a.jpg", "predictions": [{"label": "sky", "score": 0.98, "share": 0.4}]})
+    ['a.jpg: sky 40 %']
     """
-    shown = ", ".join(f"{row['label']} {row['score']:.2f}" for row in record["predictions"])
+    shown = ", ".join(f"{row['label']} {_amount(row)}" for row in record["predictions"])
     first = f"{record['source']}: {shown or 'nothing above the threshold'}"
     return [first, *(f"  {slot_text(slot)}" for slot in record.get("stock", ()))]
+
+
+def _amount(row: Mapping[str, Any]) -> str:
+    """Return how sure a row is, or how much of the picture it is of."""
+    if "share" not in row:
+        return f"{row['score']:.2f}"
+    area = f" ({row['area_mm2']:.4g} mm²)" if "area_mm2" in row else ""
+    number = f", {row['count']:,} of them" if "count" in row else ""
+    return f"{100 * row['share']:.2g} %{area}{number}"
 
 
 def _csv(records: Records, columns: Sequence[str]) -> str:
@@ -78,8 +91,15 @@ def _csv(records: Records, columns: Sequence[str]) -> str:
         height, width = record.get("size") or ("", "")
         rows = record.get("predictions") or [{}]
         for rank, row in enumerate(rows, start=1):
-            score = f"{row['score']:.6f}" if row else ""
-            values = [row["label"], score, *row.get("box", ())] if row else [""] * len(columns)
+            values = [_cell(row, column) for column in columns]
             error = record.get("error", "")
             writer.writerow([record["source"], height, width, rank if row else "", *values, error])
     return text.getvalue()
+
+
+def _cell(row: Mapping[str, Any], column: str) -> Any:
+    """Return what stands in a column of the table, "" where the row does not have it."""
+    if column in _CORNERS and "box" in row:
+        return row["box"][_CORNERS.index(column)]
+    value = row.get(column, "")
+    return f"{value:.6f}" if column in ("score", "share") and row else value

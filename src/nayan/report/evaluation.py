@@ -40,6 +40,7 @@ def write_evaluation(
     _check_targets(data)
     card = CARDS[predictor.spec.task]
     module = card.metric.partition(":")[0]
+    compact = resolve(card.compact) if card.compact else _whole
     metric = resolve(card.metric)(predictor.spec.classes)
     seen: list[tuple[Sample, Any]] = []
     failures: list[dict[str, str]] = []
@@ -47,11 +48,11 @@ def write_evaluation(
         if isinstance(outcome, NayanError):
             failures.append({"id": sample.id, "error": outcome.message})
         else:
-            seen.append((sample, outcome))
+            metric.update([outcome], [sample.target])
+            seen.append((sample, compact(outcome)))
     if not seen:
         raise DataError(f"{data.root}: not one picture of the {data.split} split can be read")
     predictions, targets = [outcome for _, outcome in seen], [sample.target for sample, _ in seen]
-    metric.update(predictions, targets)
     scores: dict[str, float] = dict(metric.compute())
     classes, preprocess = predictor.spec.classes, predictor.spec.preprocess
     tiling = predictor.spec.tiling
@@ -82,6 +83,10 @@ def write_evaluation(
     (run / "evaluation").mkdir(exist_ok=True)
     write_file(run / "evaluation" / f"{data.split}.json", json.dumps(document, ensure_ascii=False))
     return scores
+
+
+def _whole(prediction: Any) -> Any:
+    return prediction
 
 
 def _check_targets(data: Dataset) -> None:

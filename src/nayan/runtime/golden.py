@@ -22,12 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import BundleError
-from nayan.core.types import Image, Prediction
+from nayan.core.types import Image, Prediction, SemanticMask
 from nayan.runtime.parity import Answers
 from nayan.runtime.predictor import Predictor
 from nayan.runtime.preprocess import Placement
 from nayan.runtime.proposals import make_inputs
 
+GRID = 8
+"""Rows and columns of the grid whose means stand for a map of values."""
 TOLERANCE = 1e-4
 """How far outputs may lie from golden ones, in units of max(1, |expected|); a backend may ask for more."""
 
@@ -66,12 +68,28 @@ def make_golden(predictor: Predictor, image: Image) -> Golden:
 
 
 def prediction_record(prediction: Prediction) -> dict[str, Any]:
-    """Return a prediction's fields with arrays as lists, for JSON."""
+    """Return a prediction's fields with arrays as lists, for JSON.
+
+    What has a value a pixel is kept in short, see `_of_map`: a pixel at the border of two classes may go to
+    either of them on another machine, and a list of all of them would be larger than the model.
+    """
     named = {field.name: getattr(prediction, field.name) for field in dataclasses.fields(prediction)}
     values = {name: value for name, value in named.items() if value is not None}
+    of_pixels = isinstance(prediction, SemanticMask)
     return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()
+        name: value if not isinstance(value, np.ndarray) else _of_map(value) if of_pixels else value.tolist()
+        for name, value in values.items()
     }
+
+
+def _of_map(values: NDArray[Any]) -> list[float]:
+    """Return the share of each of the 256 classes in (H, W) ids, or the means of the cells of a grid."""
+    if values.dtype == np.uint8:
+        return (np.bincount(values.ravel(), minlength=256) / values.size).tolist()  # type: ignore[no-any-return]
+    rows = np.array_split(values, min(GRID, len(values)), axis=0)
+    return [
+        float(cell.mean()) for row in rows for cell in np.array_split(row, min(GRID, row.shape[1]), axis=1)
+    ]
 
 
 def replay(golden: Golden, predictor: Predictor) -> str:

@@ -105,6 +105,8 @@ class TaskCard:
             so that only layers are quantised and the arithmetic between them is not.
         prelabels: from predictions to files of annotations, see `tasks.detection.prelabels`; empty where no
             format of annotations can hold them.
+        compact: what is kept of each prediction of an evaluation until its worst pictures are known; empty
+            where predictions are small.
     """
 
     name: str
@@ -122,3 +124,4 @@ class TaskCard:
     compare: str = ""
     places: bool = False
     prelabels: str = ""
+    compact: str = ""

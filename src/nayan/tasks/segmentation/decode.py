@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from nayan.core.errors import BundleError, ConfigError, ShapeError
 from nayan.core.types import VOID, SemanticMask
 from nayan.runtime.preprocess import Placement
+from nayan.tasks.segmentation.records import rows as to_records
+
+__all__ = ["decode", "probability_map", "to_records"]
 
 
 def decode(
@@ -160,41 +163,3 @@ def _threshold(thresholds: Sequence[float], classes: int) -> float:
             hint="one threshold decides between two classes; of more the most probable one is taken",
         )
     return float(thresholds[0])
-
-
-def to_records(
-    prediction: SemanticMask, classes: Sequence[str], *, conf: Any = None, top: int = VOID
-) -> list[dict[str, Any]]:
-    """Return the classes of a picture as `{"label", "score", "area", "share"}` rows, the largest first.
-
-    Args:
-        prediction: of one picture.
-        classes: names in the order of the ids.
-        conf: the least mean probability of a class that is shown; None shows all.
-        top: the largest number of rows.
-
-    Raises:
-        ShapeError: if a class has no name.
-
-    >>> half = SemanticMask(np.array([[0, 1]], np.uint8), np.array([[0.5, 1.0]], np.float32))
-    >>> to_records(half, ["sky", "road"])[0]
-    {'label': 'sky', 'score': 0.5, 'area': 1, 'share': 0.5}
-    """
-    areas = np.bincount(prediction.ids.ravel(), minlength=VOID + 1)[:VOID]
-    present = np.flatnonzero(areas)
-    if len(present) and present[-1] >= len(classes):
-        raise ShapeError(f"class {present[-1]} needs a name, there are {len(classes)}")
-    scores = np.ones(prediction.size, np.float32) if prediction.scores is None else prediction.scores
-    sums = np.bincount(prediction.ids.ravel(), weights=scores.ravel(), minlength=VOID + 1)
-    order = sorted(present.tolist(), key=lambda index: -int(areas[index]))
-    least = conf if isinstance(conf, int | float) else 0.0
-    rows = [
-        {
-            "label": classes[index],
-            "score": float(sums[index] / areas[index]),
-            "area": int(areas[index]),
-            "share": float(areas[index] / prediction.ids.size),
-        }
-        for index in order
-    ]
-    return [row for row in rows if float(str(row["score"])) >= least][:top]

@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.types import VOID, MaskSource, SemanticMask
+from nayan.tasks.segmentation.packed import PackedMask
+from nayan.tasks.segmentation.records import packed
 
+SIDE = 320
+"""Pixels of the longer side of the masks that are kept of a mistake."""
 MIXED = 3
 """Confusions that are named of each picture."""
 
 
 def mistakes(
-    predictions: Sequence[SemanticMask],
+    predictions: Sequence[SemanticMask | PackedMask],
     targets: Sequence[MaskSource | SemanticMask],
     classes: Sequence[str],
     *,
@@ -34,7 +38,8 @@ def mistakes(
     Returns:
         `{"row", "accuracy", "mixed": [{"truth", "found", "share"}], "found", "truth"}` of each: the row in
         the sequences, the share of its known pixels that are right, and the largest confusions as shares of
-        those; and both masks, for the one who paints them. Pictures without a mistake are left out.
+        those; and both masks as `records.packed` writes them, for the one who paints them. Pictures without
+        a mistake are left out.
     """
     shares = [_share(prediction, target) for prediction, target in zip(predictions, targets, strict=True)]
     order = np.argsort(shares, kind="stable")
@@ -48,8 +53,8 @@ def mistakes(
                 "row": row,
                 "accuracy": float(shares[row]),
                 "mixed": _mixed(found, truth, classes),
-                "found": SemanticMask(found),
-                "truth": SemanticMask(truth),
+                "found": packed(found, side=SIDE),
+                "truth": packed(truth, side=SIDE),
             }
         )
     return records
@@ -59,7 +64,7 @@ def _read(target: MaskSource | SemanticMask) -> NDArray[np.uint8]:
     return (target.load() if isinstance(target, MaskSource) else target).ids
 
 
-def _share(prediction: SemanticMask, target: MaskSource | SemanticMask) -> float:
+def _share(prediction: SemanticMask | PackedMask, target: MaskSource | SemanticMask) -> float:
     truth = _read(target)
     known = truth != VOID
     return float((prediction.ids[known] == truth[known]).mean()) if known.any() else 1.0
