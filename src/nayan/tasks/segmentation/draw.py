@@ -21,9 +21,20 @@ from nayan.core.types import VOID, Image, MaskSource, SemanticMask, Target
 from nayan.runtime.preprocess import resize
 from nayan.tasks.segmentation.colours import PALETTE, Colour, colour_of, colour_table, is_ground
 from nayan.tasks.segmentation.counting import Things
+from nayan.tasks.segmentation.findings import panels, summary
 from nayan.tasks.segmentation.records import unpacked
 
-__all__ = ["annotate", "annotate_things", "colour_mask", "colour_of", "grid", "mistake", "sheet"]
+__all__ = [
+    "annotate",
+    "annotate_things",
+    "colour_mask",
+    "colour_of",
+    "grid",
+    "mistake",
+    "panels",
+    "sheet",
+    "summary",
+]
 
 INK: Colour = (20, 24, 30)
 PAPER: Colour = (255, 255, 255)

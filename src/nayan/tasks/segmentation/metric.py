@@ -128,7 +128,7 @@ class SegmentationMetric:
             show it; `intervals` {"miou", "pixel_accuracy", "boundary_f1": [low, high]}, 95 %, over pictures
             drawn again; `confusion` [[pixels]], rows are the truth, the last column is what was not seen;
             `border` and `inside` {"pixels", "wrong", "confusion"}: near a true border, and elsewhere;
-            `picture_miou`, of each picture.
+            `picture_miou`, of each picture, None where all of it is void.
         """
         counts, times = self._counts(), self._times()
         return {
@@ -141,7 +141,7 @@ class SegmentationMetric:
             "confusion": self.cells.tolist(),
             "border": _part(self._near),
             "inside": _part(self._inside),
-            "picture_miou": [_known(_mean(iou(picture))) for picture in self._pictures],
+            "picture_miou": [_mean(iou(p)) if p[2].any() else None for p in self._pictures],
         }
 
     def _counts(self) -> NDArray[np.int64]:
