@@ -15,13 +15,13 @@ import yaml
 from PIL import Image as PillowImage
 from pycocotools.coco import COCO
 
-from nayan import api
 from nayan.api import using
 from nayan.cli import main
 from nayan.core.errors import ConfigError, NotFound
 from nayan.core.types import Boxes
 from nayan.data.convert import convert
 from nayan.data.readers import recognise
+from nayan.runtime import bundle
 from nayan.runtime.predictor import Predictor
 from nayan.runtime.preprocess import Placement, Preprocess
 from nayan.runtime.spec import Spec
@@ -66,8 +66,8 @@ def detector(task: str = "detection") -> Predictor:
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command line in `tmp_path` on the detector of red patches."""
     monkeypatch.chdir(tmp_path)
-    for module in (api, using):
-        monkeypatch.setattr(module, "load", lambda *_, **__: detector())
+    monkeypatch.setattr(using, "load", lambda *_, **__: detector())
+    monkeypatch.setattr(bundle, "open_bundle", lambda _: detector())
 
     def run(*words: object) -> tuple[int, str, str]:
         capsys.readouterr()
