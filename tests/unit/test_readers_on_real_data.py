@@ -52,7 +52,7 @@ def test_a_folder_of_loose_pictures_is_no_data_set_and_the_message_helps(data_pa
     "pack",
     [
         "search-grocery",
-        "segment-camvid", "segment-human", "segment-membrane", "translate-apple-orange", "video", "weights",
+        "translate-apple-orange", "video", "weights",
     ],
 )  # fmt: skip
 def test_data_of_other_tasks_is_not_mistaken_for_classes(data_packs: Path, pack: str) -> None:

@@ -48,6 +48,7 @@ __all__ = [
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
     "ImageInfo",
+    "as_stored",
     "looks_like_picture",
     "open_image",
     "probe",
@@ -165,6 +166,24 @@ def probe(source: Path | str | bytes) -> ImageInfo:
         return ImageInfo(
             kind, (width, height) if swapped else (height, width), image.mode, frames, orientation
         )
+
+
+@contextmanager
+def as_stored(source: Path | str | bytes) -> Iterator[tuple[PillowImage.Image, int]]:
+    """Yield a picture decoded whole but in the mode in which it is stored, with its orientation.
+
+    For files whose numbers are no colours, see `nayan.core.stored`; what is shown is opened by `open_image`.
+
+    Raises:
+        FormatError: as `open_image` does.
+    """
+    name = _name(source)
+    with _stream(source, name=name) as stream, _QUIET:
+        image = _open_with_pillow(stream, name, head=_head(stream, name=name))
+        with _refusing(name, str(image.format)):
+            image.load()
+            _check_size(name, (image.height, image.width))
+        yield image, _orientation(image)
 
 
 # ---- reading ----------------------------------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
-from nayan.core.types import Boxes, Dataset, Label, Target
+from nayan.core.types import VOID, Boxes, Dataset, Label, MaskSource, SemanticMask, Target
 
 
 def match_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
@@ -37,4 +37,26 @@ def _renumbered(target: Target, place: NDArray[np.int64]) -> Target:
     """Return the target with class i as class `place[i]`."""
     if isinstance(target, Label):
         return Label(int(place[target.index]))
+    if isinstance(target, MaskSource):
+        return replace(target, load=Renumbered(target.load, tuple(place.tolist())))
     return replace(target, labels=place[target.labels]) if isinstance(target, Boxes) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Renumbered:
+    """Reads a mask with its classes counted in another order.
+
+    Attributes:
+        load: reads it as it is.
+        place: the new number of each class.
+    """
+
+    load: Callable[[], SemanticMask]
+    place: tuple[int, ...]
+
+    def __call__(self) -> SemanticMask:
+        """Return the mask; void stays void."""
+        table = np.full(VOID + 1, VOID, np.uint8)
+        table[: len(self.place)] = self.place
+        mask = self.load()
+        return replace(mask, ids=table[mask.ids])

@@ -6,8 +6,23 @@ CLASS_FORMATS = ("folder", "csv", "idx")
 BOX_FORMATS = ("coco", "yolo", "voc", "csv_boxes", "labelme", "cvat", "label_studio")
 """Of data sets with objects in boxes."""
 
+DRAWN = {"coco": "coco_masks", "yolo": "yolo_masks", "labelme": "labelme_masks"}
+"""Formats of outlines, each with the one that draws masks from the same files, where masks are wanted."""
+
+MASK_FORMATS = ("masks", *DRAWN.values())
+"""Of data sets with a class for every pixel."""
+
 WITHOUT_CROWDS = ("yolo",)
 """Those of boxes that cannot say that a box stands for many objects, or is not to be judged by."""
 
-FORMATS = (*CLASS_FORMATS, *BOX_FORMATS)
+FORMATS = (*CLASS_FORMATS, *BOX_FORMATS, *MASK_FORMATS)
 """All of them, in the order of `nayan.data.readers.READERS`."""
+
+
+def target_of(format: str) -> str:
+    """Return the name of the type in `core.types` that a format's ground truth has.
+
+    >>> target_of("coco"), target_of("coco_masks")
+    ('Boxes', 'MaskSource')
+    """
+    return "MaskSource" if format in MASK_FORMATS else "Boxes" if format in BOX_FORMATS else "Label"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import DataError, LabelError
 from nayan.core.types import Dataset, Label
-from nayan.data.readers.base import SPLITS, classes_in, counted, has_boxes, label_of
+from nayan.data.readers.base import SPLITS, classes_in, counted, has_boxes, has_masks, label_of
 from nayan.data.stratify import stratify
 from nayan.data.together import together
 
@@ -51,7 +51,7 @@ def draw_splits(
     fractions = {"val": val_fraction, "test": test_fraction}
     if families or not all(isinstance(sample.target, Label) for sample in data.samples):
         chosen, why = _by_classes_present(data, groups, fractions, rng=rng)
-        how = "by the classes in each picture"
+        how = "by chance" if has_masks(data.samples) else "by the classes in each picture"
     else:
         chosen, why = _class_by_class(data, groups, fractions, rng=rng)
         how = "by class"
@@ -81,7 +81,9 @@ def _by_classes_present(
     chosen = np.zeros(len(data), np.int64)
     for group, part in zip(groups, parts, strict=True):
         chosen[group] = part
-    notes = []
+    notes: list[str] = []
+    if has_masks(data.samples):  # which classes they show is not known before all of them were read
+        return chosen, notes
     for number, name in enumerate(data.classes):
         holders = (counts[:, number] > 0).sum()
         if holders == 0:

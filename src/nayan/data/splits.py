@@ -8,7 +8,7 @@ pictures would make the score a lie.
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,15 @@ from nayan.core.errors import ConfigError, DataError, LabelError
 from nayan.core.types import Boxes, Dataset, Sample
 from nayan.data.partition import draw_splits
 from nayan.data.readers import Recognition, recognise
-from nayan.data.readers.base import check_outside, check_split, classes_in, counted, has_boxes, label_of
+from nayan.data.readers.base import (
+    check_outside,
+    check_split,
+    classes_in,
+    counted,
+    has_boxes,
+    has_masks,
+    label_of,
+)
 from nayan.data.readers.csv import write_table
 from nayan.data.readers.folder import FolderReader
 
@@ -62,12 +70,13 @@ def open_splits(
     test_fraction: float = 0.15,
     seed: int = 0,
     group: str | None = None,
+    targets: Collection[str] = (),
 ) -> Splits:
     """Read a data set as train, val and test; draw those that it does not have from its training pictures.
 
     With train and val on disk nothing is drawn. With train and test, val is taken from train. With
-    train alone, or no splits at all, val and test are drawn. Nothing on disk changes. In data with boxes,
-    pictures of which nothing is known are left out; a picture of the background has an empty annotation.
+    train alone, or no splits at all, val and test are drawn. Nothing on disk changes. In data with boxes or
+    masks, pictures of which nothing is known are left out; one of the background has an empty annotation.
 
     Args:
         root: folder or file.
@@ -77,6 +86,8 @@ def open_splits(
         seed: the same seed and pictures give the same splits.
         group: which pictures are never parted when splits are drawn: "auto" (the same as None), "none",
             "folder" or a regular expression; see `draw_splits`.
+        targets: names of the types in `core.types` that are wanted, such as ("MaskSource",); () for any. It
+            decides whether outlines become boxes or masks, see `recognise`.
 
     Raises:
         DataError: if the data has no training pictures, no targets, no box to learn from, or a single class
@@ -89,7 +100,7 @@ def open_splits(
             f"val_fraction {val_fraction}, test_fraction {test_fraction}: each is less than half",
             hint="use 0 < val_fraction < 0.5 and 0 <= test_fraction < 0.5",
         )
-    found = recognise(Path(root), format)
+    found = recognise(Path(root), format, targets=targets)
     names = found.reader.splits(Path(root))
     if names and "train" not in names:
         raise DataError(
@@ -119,14 +130,22 @@ def open_splits(
     )
 
 
-def read_split(root: Path, split: str | None = None, *, format: str | None = None) -> Dataset:
+def read_split(
+    root: Path, split: str | None = None, *, format: str | None = None, targets: Collection[str] = ()
+) -> Dataset:
     """Read the pictures to evaluate on: the named split, or test, else val, else everything.
+
+    Args:
+        root: folder or file.
+        split: its name; None to choose.
+        format: name of a reader; None to recognise it.
+        targets: as `open_splits` takes them.
 
     Raises:
         NotFound: if the data has no such split.
         DataError: if it cannot be read.
     """
-    reader = recognise(Path(root), format).reader
+    reader = recognise(Path(root), format, targets=targets).reader
     names = reader.splits(Path(root))
     if split is None:
         split = next((name for name in ("test", "val") if name in names), "all")
@@ -153,10 +172,11 @@ def write_splits(splits: Splits, out: Path, *, link: bool = False) -> Path:
     out = Path(out)
     parts = {part.split: part for part in (splits.train, splits.val, splits.test) if part is not None}
     check_outside(out, splits.train.root)
-    if has_boxes(splits.train.samples):
+    if has_boxes(splits.train.samples) or has_masks(splits.train.samples):
         if out.suffix.lower() == ".csv":
+            noun = "boxes" if has_boxes(splits.train.samples) else "masks"
             raise ConfigError(
-                f"{out}: a table of classes cannot hold boxes",
+                f"{out}: a table of classes cannot hold {noun}",
                 hint=f"name a folder; it is written as {splits.recognition.reader.name}, as the data is",
             )
         splits.recognition.reader.write(parts, out)
@@ -187,11 +207,11 @@ def _write_table(parts: Mapping[str, Dataset], out: Path) -> Path:
 
 
 def _without_unknown(ready: dict[str, Dataset]) -> list[str]:
-    """Take pictures without a target out of data with boxes, in place; return sentences that say so."""
+    """Take pictures without a target out of data with boxes or masks, in place; return notes that say so."""
     notes = []
     for split, data in ready.items():
         known = tuple(sample for sample in data.samples if sample.target is not None)
-        if len(known) < len(data) and has_boxes(known):
+        if len(known) < len(data) and (has_boxes(known) or has_masks(known)):
             first = next(sample.id for sample in data.samples if sample.target is None)
             gone = len(data) - len(known)
             notes.append(
@@ -206,7 +226,8 @@ def _check_learnable(base: Dataset) -> None:
     """Raise DataError unless there is something to tell apart, or something to find."""
     if all(sample.target is None for sample in base.samples):
         raise DataError(
-            f"{base.root}: none of {counted(base.samples, 'picture')} to train on has a class or boxes",
+            f"{base.root}: none of {counted(base.samples, 'picture')} to train on has a class or boxes or "
+            "a mask",
             hint="annotate them, or check that the annotations lie where the format wants them",
         )
     if has_boxes(base.samples):
@@ -217,13 +238,18 @@ def _check_learnable(base: Dataset) -> None:
             )
     elif len(base.classes) < 2:
         raise DataError(
-            f"{base.root}: there is a single class, {base.classes[0]!r}; a classifier needs two or more",
-            hint="add pictures of another class",
+            f"{base.root}: there is a single class, {base.classes[0]!r}; "
+            + ("every pixel would be of it" if has_masks(base.samples) else "a classifier needs two or more"),
+            hint="name the background as a class too; void is none"
+            if has_masks(base.samples)
+            else "add pictures of another class",
         )
 
 
 def _check_classes(splits: dict[str, Dataset]) -> None:
-    """Raise LabelError if a split has a class that cannot be learned."""
+    """Raise LabelError if a split has a class that cannot be learned; masks are not read for that."""
+    if has_masks(splits["train"].samples):
+        return
     classes = splits["train"].classes
     boxes = has_boxes(splits["train"].samples)
     trained = {index for sample in splits["train"].samples for index in classes_in(sample.target)}

@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nayan.core.errors import ConfigError, DataError, FormatError
 from nayan.core.image import looks_like_picture
 from nayan.core.registry import Catalog
+from nayan.data.formats import DRAWN, target_of
 from nayan.data.pictures import entries, has_picture, walk
 from nayan.data.readers.base import Reader, Sniff
 from nayan.data.readers.coco import CocoReader
+from nayan.data.readers.coco_masks import CocoMasksReader
 from nayan.data.readers.csv import CsvReader
 from nayan.data.readers.csv_boxes import CsvBoxesReader
 from nayan.data.readers.cvat import CvatReader
@@ -22,8 +24,11 @@ from nayan.data.readers.folder import PICTURE_FOLDERS, FolderReader, class_names
 from nayan.data.readers.idx import IdxReader
 from nayan.data.readers.label_studio import LabelStudioReader
 from nayan.data.readers.labelme import LabelmeReader
+from nayan.data.readers.labelme_masks import LabelmeMasksReader
+from nayan.data.readers.masks import MasksReader
 from nayan.data.readers.voc import VocReader
 from nayan.data.readers.yolo import YoloReader
+from nayan.data.readers.yolo_masks import YoloMasksReader
 
 READERS: Catalog[Reader] = Catalog(
     "format",
@@ -38,6 +43,10 @@ READERS: Catalog[Reader] = Catalog(
         LabelmeReader(),
         CvatReader(),
         LabelStudioReader(),
+        MasksReader(),
+        CocoMasksReader(),
+        YoloMasksReader(),
+        LabelmeMasksReader(),
     ],
 )
 """Every format by its name."""
@@ -62,12 +71,14 @@ class Recognition:
     scores: Mapping[str, float]
 
 
-def recognise(root: Path, format: str | None = None) -> Recognition:
+def recognise(root: Path, format: str | None = None, *, targets: Collection[str] = ()) -> Recognition:
     """Find the reader that fits a folder or file, from names and headers alone.
 
     Args:
         root: the data set.
         format: name of a reader, where the user knows better.
+        targets: names of the types in `core.types` that are wanted, such as ("MaskSource",); () for any. Of a
+            format of outlines (`DRAWN`) it decides whether these become boxes, which is usual, or masks.
 
     Raises:
         DataError: if the path does not exist, is empty, or has pictures but no classes.
@@ -79,16 +90,17 @@ def recognise(root: Path, format: str | None = None) -> Recognition:
     if not root.exists():
         raise DataError(f"{root}: there is no such file or folder", hint=_nearest(root))
     if format is not None:
-        return Recognition(READERS[format], "the format was given", {})
+        return Recognition(READERS[_wanted(format, targets)], "the format was given", {})
     if root.is_dir() and not any(entries(root)):
         raise DataError(
             f"{root}: the folder is empty", hint="put a folder of pictures for each class into it"
         )
-    sniffs = {reader.name: reader.sniff(root) for reader in READERS}
+    readers = [reader for reader in READERS if _fits(reader.name, targets)]
+    sniffs = {reader.name: reader.sniff(root) for reader in readers}
     ranked = sorted(sniffs.items(), key=lambda item: -item[1].score)
     (best, first), (other, second) = ranked[0], ranked[1]
     if first.score < _READABLE:
-        raise _unknown(root, sniffs)
+        raise _others(root, targets) or _unknown(root, sniffs)
     if first.score - second.score <= _CLOSE:
         raise ConfigError(
             f"{root}: could be {best} ({first.reason}) or {other} ({second.reason})",
@@ -96,6 +108,33 @@ def recognise(root: Path, format: str | None = None) -> Recognition:
         )
     scores = {name: sniff.score for name, sniff in sniffs.items()}
     return Recognition(READERS[best], first.reason, scores)
+
+
+def _fits(format: str, targets: Collection[str]) -> bool:
+    """Return whether a format may be chosen: it has what is wanted; masks are drawn only where they are."""
+    return target_of(format) in targets if targets else format not in DRAWN.values()
+
+
+def _wanted(format: str, targets: Collection[str]) -> str:
+    """Return the format that a user means who names one of outlines and wants masks."""
+    drawn = DRAWN.get(format, format)
+    return drawn if target_of(drawn) in targets and target_of(format) not in targets else format
+
+
+def _others(root: Path, targets: Collection[str]) -> DataError | None:
+    """Return the error about data that are recognised, but are not of the kind that is wanted."""
+    try:
+        found = recognise(root) if targets else None
+    except DataError:
+        return None
+    if found is None:
+        return None
+    nouns = {"Label": "one class a picture", "Boxes": "boxes", "MaskSource": "masks"}
+    return DataError(
+        f"{root}: holds {nouns[target_of(found.reader.name)]} ({found.reader.name}: {found.reason}), wanted "
+        f"{' or '.join(nouns.get(target, target) for target in targets)}",
+        hint="choose another --task, or name the format: --format",
+    )
 
 
 def _nearest(root: Path) -> str:
@@ -106,7 +145,7 @@ def _nearest(root: Path) -> str:
 
 def _unknown(root: Path, sniffs: Mapping[str, Sniff]) -> DataError:
     """Return the error that says what lies in `root` and what would have been understood."""
-    formats = "; ".join(f"{reader.name}: {reader.summary}" for reader in READERS)
+    formats = "; ".join(f"{name}: {READERS[name].summary}" for name in sniffs)
     if not root.is_dir():
         return FormatError(f"{root}: is a file that no format knows", hint=f"known formats: {formats}")
     seen: Counter[str] = Counter()

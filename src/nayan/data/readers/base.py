@@ -15,7 +15,7 @@ import numpy as np
 import PIL.Image
 
 from nayan.core.errors import ConfigError, DataError, FormatError, LabelError, NotFound
-from nayan.core.types import VOID, Boxes, Dataset, Label, Sample, SemanticMask, Target
+from nayan.core.types import VOID, Boxes, Dataset, Label, MaskSource, Sample, SemanticMask, Target
 
 SPLITS = ("train", "val", "test")
 """The names of splits, in the order in which they are listed everywhere."""
@@ -114,12 +114,17 @@ def class_notes(data: Sequence[Sample], classes: Sequence[str], split: str) -> l
     where = "the data set" if split == "all" else split
     noun = "box" if has_boxes(data) else "picture"
     notes = [f"{where} has no {noun} of class {name!r}" for i, name in enumerate(classes) if i not in found]
+    return notes + name_notes(classes)
+
+
+def name_notes(classes: Sequence[str]) -> list[str]:
+    """Return sentences about names of classes that are easily mixed up."""
     spellings: dict[str, list[str]] = {}
     for name in classes:
         spellings.setdefault(
             " ".join(name.casefold().replace("_", " ").replace("-", " ").split()), []
         ).append(name)
-    return notes + [
+    return [
         f"the classes {' and '.join(map(repr, names))} differ only in case, spaces or dashes; are they one?"
         for names in spellings.values()
         if len(names) > 1
@@ -145,6 +150,12 @@ def has_boxes(samples: Iterable[Sample]) -> bool:
     """Return whether the ground truth is boxes, judged by the first picture that has one."""
     first = next((sample.target for sample in samples if sample.target is not None), None)
     return isinstance(first, Boxes)
+
+
+def has_masks(samples: Iterable[Sample]) -> bool:
+    """Return whether the ground truth is masks, judged by the first picture that has one."""
+    first = next((sample.target for sample in samples if sample.target is not None), None)
+    return isinstance(first, MaskSource)
 
 
 def counted(things: Sized, noun: str) -> str:

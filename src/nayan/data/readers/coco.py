@@ -164,7 +164,7 @@ class _Reading:
             self.samples.append(box_sample(path, id=id, boxes=boxes.boxes() if boxes else None))
 
     def _box_set(self, image: Mapping[str, Any], info: ImageInfo | None, place: Place) -> BoxSet | None:
-        declared = _declared(image)
+        declared = declared_size(image)
         if info is not None:
             return BoxSet(
                 info.size, self._faults, place=place, declared=declared, orientation=info.orientation
@@ -270,7 +270,8 @@ def _label(annotation: Mapping[str, Any], labels: Mapping[Any, int | None], *, l
     return label
 
 
-def _declared(image: Mapping[str, Any]) -> Size | None:
+def declared_size(image: Mapping[str, Any]) -> Size | None:
+    """Return the (height, width) that an image's entry states; None where it states none."""
     sides = [image.get("height"), image.get("width")]
     try:
         height, width = (int(side) for side in sides if isinstance(side, int | float | str))

@@ -81,7 +81,7 @@ class LabelmeReader:
         Raises:
             DataError: as `read`.
         """
-        named = {split for _, split in _files(root, BoxFaults(root))}
+        named = {split for _, split in annotation_files(root, BoxFaults(root))}
         return tuple(split for split in SPLITS if split in named)
 
     def read(self, root: Path, split: str) -> Dataset:
@@ -97,9 +97,9 @@ class LabelmeReader:
         classes, declared = declared_classes(root)
         pictures = Pictures(root)
         found: list[Entry] = []
-        for path, part in _files(root, faults):
+        for path, part in annotation_files(root, faults):
             heard = faults if split in ("all", part) else BoxFaults(root)
-            entry = _entry(path, part, pictures, heard)
+            entry = entry_of(path, part, pictures, heard)
             if entry is not None:
                 found.append(entry)
         for picture in pictures.unnamed(found) if split in ("all", "train") else ():
@@ -150,7 +150,7 @@ class _Embedded:
     path: Path
 
     def data(self) -> bytes:
-        return _picture_bytes(_load(self.path), self.path)
+        return _picture_bytes(load_document(self.path), self.path)
 
     def __call__(self, at_least: Size | None = None) -> Image:
         try:
@@ -179,7 +179,7 @@ def _looks_like_labelme(path: Path) -> bool:
     )
 
 
-def _files(root: Path, faults: BoxFaults) -> Iterator[tuple[Path, str]]:
+def annotation_files(root: Path, faults: BoxFaults) -> Iterator[tuple[Path, str]]:
     """Yield (JSON file, its split); "all" where no folder is named after a split.
 
     Raises:
@@ -199,7 +199,12 @@ def _files(root: Path, faults: BoxFaults) -> Iterator[tuple[Path, str]]:
             faults.count(_BESIDE, str(file))
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_document(path: Path) -> dict[str, Any]:
+    """Return what a JSON file of LabelMe holds.
+
+    Raises:
+        FormatError: if it is no such file.
+    """
     if path.stat().st_size > _MAX_BYTES:
         raise FormatError(f"{path}: is larger than {_MAX_BYTES >> 20} MB", hint="save it without imageData")
     try:
@@ -224,9 +229,9 @@ def _picture_bytes(document: Mapping[str, Any], path: Path) -> bytes:
         ) from error
 
 
-def _entry(path: Path, split: str, pictures: Pictures, faults: BoxFaults) -> Entry | None:
+def entry_of(path: Path, split: str, pictures: Pictures, faults: BoxFaults) -> Entry | None:
     """Return what a JSON file says; None where there is no picture."""
-    document = _load(path)
+    document = load_document(path)
     drawn = [
         each
         for at, shape in enumerate(document["shapes"], start=1)

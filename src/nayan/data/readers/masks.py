@@ -119,6 +119,8 @@ class MasksReader:
         share = len(layout.pairs) / (len(layout.pairs) + sum(map(len, layout.alone.values())))
         # Class folders may hold masks beside their pictures; then these would be pictures of a class.
         score = 0.96 if share >= 0.5 or layout.by_folder else 0.3
+        # Pascal VOC has masks of a sixth of its pictures, and boxes of all: these are what is usually meant.
+        score = min(score, 0.9) if layout.kind == "voc" else score
         return Sniff(score, f"{counted(layout.pairs, 'picture')} have a mask, such as {names}")
 
     def splits(self, root: Path) -> tuple[str, ...]:

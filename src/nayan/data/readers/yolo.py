@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -72,7 +72,7 @@ class YoloReader:
         if table is not None and layout.classes:
             count = len(layout.classes)
             return Sniff(0.95, f"{table.name} names {count} class{'' if count == 1 else 'es'}")
-        label = _first_label(layout)
+        label = first_label(layout)
         if label is None:
             return Sniff(0.0, "no .txt file beside or below labels/ has rows of a class and a box")
         apart = "labels" in (part.lower() for part in label.relative_to(layout.base).parts[:-1])
@@ -130,24 +130,38 @@ class YoloReader:
             DataError: if the folder is not empty.
             LabelError: if nothing is known of the objects of a picture.
         """
-        check_new(root)
-        root.mkdir(parents=True, exist_ok=True)
-        # No `path`: then every reader starts at the file's own folder. "." would be, to some, the folder in
-        # which they were started.
-        document: dict[str, object] = {}
-        for split, data in splits.items():
-            part = "" if split == "all" else split
-            if part:
-                document[split] = f"images/{split}"
-            for sample in data.samples:
-                _write_sample(sample, data, root, part)
-            document["names"] = dict(enumerate(data.classes))
-        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-        (root / "data.yaml").write_text(text, encoding="utf-8")
+        write_rows(splits, root, box_rows)
 
 
-def _first_label(layout: Layout) -> Path | None:
-    """Return a label file with a row, looking at some of the first ones."""
+def write_rows(
+    splits: Mapping[str, Dataset], root: Path, rows: Callable[[Sample, Dataset, Path], list[str]]
+) -> None:
+    """Write `data.yaml`, the pictures, and of each the lines that `rows(sample, data, its new file)` returns.
+
+    Raises:
+        DataError: if the folder is not empty.
+    """
+    check_new(root)
+    root.mkdir(parents=True, exist_ok=True)
+    # No `path`: then every reader starts at the file's own folder. "." would be, to some, the folder in
+    # which they were started.
+    document: dict[str, object] = {}
+    for split, data in splits.items():
+        part = "" if split == "all" else split
+        if part:
+            document[split] = f"images/{split}"
+        for sample in data.samples:
+            target, label = _place(sample, root, part)
+            write_picture(sample, target)
+            label.parent.mkdir(parents=True, exist_ok=True)
+            label.write_text("".join(f"{line}\n" for line in rows(sample, data, target)), encoding="ascii")
+        document["names"] = dict(enumerate(data.classes))
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    (root / "data.yaml").write_text(text, encoding="utf-8")
+
+
+def first_label(layout: Layout, *, polygons: bool = False) -> Path | None:
+    """Return a label file with a row, or with a polygon, looking at some of the first ones."""
     for sources in layout.sources.values():
         folder = label_folder(sources[0], layout.base)
         if not folder.is_dir():
@@ -162,7 +176,8 @@ def _first_label(layout: Layout) -> Path | None:
         for file in itertools.islice(texts, _LOOKED_AT):
             if not beside or file.stem in known:
                 try:
-                    if read_rows(file, classes=None, declared=file, keypoints=True):
+                    rows = read_rows(file, classes=None, declared=file, keypoints=not polygons)
+                    if any(row.is_polygon or not polygons for row in rows):
                         return file
                 except (FormatError, LabelError):
                     continue
@@ -277,10 +292,8 @@ def _boxes(file: Path, rows: list[Row], info: ImageInfo | None, faults: BoxFault
     return found.boxes()
 
 
-def _write_sample(sample: Sample, data: Dataset, root: Path, split: str) -> None:
-    boxes = boxes_of(sample, data.classes)
-    if boxes.crowd is not None:
-        boxes = boxes.select(~boxes.crowd)
+def _place(sample: Sample, root: Path, split: str) -> tuple[Path, Path]:
+    """Return where a picture goes and where its labels."""
     parts = [part for part in file_name(sample).parts if part.lower() != "images"]
     parts = parts[1:] if len(parts) > 1 and split and split_of(parts[0]) == split else parts
     target = unused(root.joinpath("images", split, *parts))
@@ -288,15 +301,22 @@ def _write_sample(sample: Sample, data: Dataset, root: Path, split: str) -> None
     while label.exists():  # one.jpg and one.png would share their labels
         target = target.with_name(f"{target.stem}-{target.suffix[1:]}{target.suffix}")
         label = _label_file(target, root)
-    write_picture(sample, target)
-    label.parent.mkdir(parents=True, exist_ok=True)
-    lines = []
-    if len(boxes):
-        size = probe(target).size
-        for box, number in zip(boxes.xyxy.tolist(), boxes.labels.tolist(), strict=True):
-            values = fractions((box[0], box[1], box[2], box[3]), size)
-            lines.append(" ".join([str(number), *map(repr, values)]) + "\n")
-    label.write_text("".join(lines), encoding="ascii")
+    return target, label
+
+
+def box_rows(sample: Sample, data: Dataset, picture: Path) -> list[str]:
+    """Return the lines of a picture's boxes, without those of crowds."""
+    boxes = boxes_of(sample, data.classes)
+    if boxes.crowd is not None:
+        boxes = boxes.select(~boxes.crowd)
+    if not len(boxes):
+        return []
+    size = probe(picture).size
+    rows = zip(boxes.xyxy.tolist(), boxes.labels.tolist(), strict=True)
+    return [
+        " ".join([str(number), *map(repr, fractions((box[0], box[1], box[2], box[3]), size))])
+        for box, number in rows
+    ]
 
 
 def _label_file(picture: Path, root: Path) -> Path:
