@@ -204,7 +204,9 @@ def run(tmp_path: Path) -> Path:
     samples.append(Sample("broken.png", refuse, Boxes.none()))
     answers = iter([found for found, _ in pairs])
     spec = Spec("detection", "yolo", {}, ("<b>cat</b>", "dog"), PREPROCESS)
-    predictor = SimpleNamespace(spec=spec, predict_pixels=lambda pixels, _: [next(answers) for _ in pixels])
+    predictor = SimpleNamespace(
+        spec=spec, calls=1, predict_pixels=lambda pixels, _: [next(answers) for _ in pixels]
+    )
     folder = tmp_path / "run"
     (folder / "model").mkdir(parents=True)
     data = Dataset(tuple(samples), spec.classes, tmp_path, "coco", "test")
