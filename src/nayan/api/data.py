@@ -53,7 +53,8 @@ def convert(data: Place, out: Place, *, to: str, format: str | None = None) -> C
     Args:
         data: only read.
         out: a new folder outside of `data`.
-        to: "folder", "csv" or "idx" for classes; "coco", "yolo", ... for boxes.
+        to: "folder", "csv" or "idx" for classes; "coco", "yolo", ... for boxes; "masks",
+            "coco_masks" or "yolo_masks" for masks.
         format: of the source; None to recognise it.
     """
     from nayan.data.convert import convert as write

@@ -49,6 +49,10 @@ def predict(
     tile: int | None = None,
     overlap: float | None = None,
     stock: Place | None = None,
+    out: Place | None = None,
+    masks: Sequence[Literal["ids", "colour", "rle", "polygons"]] = (),
+    mm_per_px: float | None = None,
+    count: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return what a model sees in pictures; a picture that cannot be read does not stop the others.
 
@@ -68,10 +72,15 @@ def predict(
         overlap: of the tiles, as a fraction; None as the model was trained, else 0.2.
         stock: a CSV or YAML list of slots with what should be in them; each picture gets a "stock" with a
             row a slot, see `nayan.tasks.detection.scene.stock`.
+        out: folder for the files of `masks`.
+        masks: kinds of files that are written of each mask.
+        mm_per_px: how wide a pixel is in mm, for areas in mm².
+        count: class of a mask whose things are counted, parted where they touch.
 
     Returns:
         `{"source", "size": [h, w], "predictions": [{"label", "score"}]}` a picture, or
-        `{"source", "error"}`; in the order of the sources.
+        `{"source", "error"}`; in the order of the sources. A row of boxes has a "box" [x1, y1, x2, y2],
+        one of masks an "area" in px, a "share" of the picture and the "mask" as COCO writes run lengths.
 
     Raises:
         DataError: if a source does not exist or holds no picture.
@@ -84,6 +93,7 @@ def predict(
         raise ConfigError(f"batch {batch}, top {top}: both are at least 1")
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     samples = find_pictures(listed, stdin)
+    wanted = {"masks": tuple(masks), "mm_per_px": mm_per_px, "count": count}
     if not isinstance(model, Predictor):
         model = load(model, backend=backend, pictures=len(samples))
     return predict_records(
@@ -95,6 +105,8 @@ def predict(
         batch=batch,
         save=None if save is None else Path(save),
         stock=None if stock is None else Path(stock),
+        out=None if out is None else Path(out),
+        wanted={name: value for name, value in wanted.items() if value},
     )
 
 

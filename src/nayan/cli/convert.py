@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from nayan.cli.output import COMMON, Common, Output
 from nayan.cli.val import Data, Format
-from nayan.data.formats import BOX_FORMATS, CLASS_FORMATS
+from nayan.data.formats import BOX_FORMATS, CLASS_FORMATS, MASK_FORMATS
 
 NewFolder = Annotated[Path, Parameter(help="a new folder")]
 
@@ -24,7 +24,8 @@ def convert(
     to: Annotated[
         str,
         Parameter(
-            help=f"format to write: {', '.join(CLASS_FORMATS)}; for boxes: {', '.join(BOX_FORMATS)}",
+            help=f"format to write: {', '.join(CLASS_FORMATS)}; for boxes: {', '.join(BOX_FORMATS)}; "
+            f"for masks: {', '.join(MASK_FORMATS[:-1])}",
             metavar="FORMAT",
         ),
     ],

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from nayan.cli.found import Rendering
+from nayan.cli.masks import NO_MASKS, MaskOptions, masks_of
 from nayan.cli.output import COMMON, STDIN, Common, Output
 from nayan.cli.val import Backend, Model, Overlap, Tile
 from nayan.cli.video import NO_VIDEO, VideoOptions, given, options_of, output, progress
@@ -64,6 +65,7 @@ def predict(
     ] = None,
     backend: Backend = "auto",
     strict: Annotated[bool, Parameter(help="exit 3 if any picture cannot be read", negative="")] = False,
+    mask: MaskOptions = NO_MASKS,
     video: VideoOptions = NO_VIDEO,
     common: Common = COMMON,
 ) -> Output:
@@ -76,7 +78,8 @@ def predict(
     from nayan import api
     from nayan.data.video import is_video
 
-    folder = out or (Path("runs/predict") if save or format == "yolo" else None)
+    writes = save or format == "yolo" or mask.masks
+    folder = out or (Path("runs/predict") if writes else None)
     format = "json" if common.json else format
     shared: dict[str, Any] = {"tile": tile, "overlap": overlap, "stock": stock, "batch": batch}
     if conf is not None:
@@ -106,6 +109,8 @@ def predict(
         backend=backend,
         save=folder if save else None,
         stdin=sys.stdin,
+        out=folder,
+        **masks_of(mask),
     )
     failed = [record for record in records if "error" in record]
     for record in failed:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -18,6 +18,9 @@ from nayan.core.types import Sample
 from nayan.runtime.predictor import Predictor, predict_samples
 from nayan.runtime.spec import Spec
 from nayan.tasks import CARDS
+
+if TYPE_CHECKING:
+    from nayan.tasks.segmentation.predicting import MaskRequest
 
 Rows = list[dict[str, Any]]
 Compare = Callable[[Rows, list[int]], Rows]
@@ -36,6 +39,8 @@ def predict_records(
     batch: int | None = None,
     save: Path | None = None,
     stock: Path | None = None,
+    out: Path | None = None,
+    wanted: Mapping[str, Any] | None = None,
 ) -> Rows:
     """Return what a model sees in picture files; one that cannot be read does not stop the others.
 
@@ -49,8 +54,11 @@ def predict_records(
         batch: pictures at once, at least 1; None for `usual_batch` of the model.
         save: folder for annotated copies of the pictures.
         stock: a list of slots with what should be in them.
+        out: folder for files of masks.
+        wanted: of masks, by the names of `tasks.segmentation.predicting.MaskRequest`.
 
     Raises:
+        NotFound: for a class that the model does not have.
         ConfigError: for an option that does not fit the model.
     """
     spec = predictor.spec
@@ -60,17 +68,23 @@ def predict_records(
     threshold: Any = spec.decode_args.get("thresholds") if shown == "auto" else shown
     limit = {} if top is None else {"top": top}
     compare = None if stock is None else _comparison(stock, spec)
+    request: Any = _mask_request(spec, wanted or {}, out)
+    to_rows = decoding.to_records if request is None else request.rows
     predictor = _sooner(predictor, threshold, iou)
     records: Rows = []
     for sample, _, outcome in predict_samples(predictor, samples, batch=batch):
         if isinstance(outcome, NayanError):
             records.append({"source": sample.id, "error": outcome.message})
             continue
-        rows = decoding.to_records(outcome, spec.classes, conf=threshold, **limit)
+        rows = to_rows(outcome, spec.classes, conf=threshold, **limit)
         size = list(probe(_file(sample)).size)
         records.append({"source": sample.id, "size": size, "predictions": rows})
         if compare is not None:
             records[-1]["stock"] = compare(rows, size)
+        if request is not None and out is not None and request.masks:
+            name = f"{len(records):05d}_{_file(sample).stem}"
+            written = request.write(outcome, spec.classes, folder=out, name=name)
+            records[-1]["files"] = [str(path) for path in written]
         if save is not None:
             select = getattr(decoding, "select", None)
             painted = select(outcome, threshold, classes=len(spec.classes)) if select else outcome
@@ -84,7 +98,10 @@ def row_columns(spec: Spec) -> tuple[str, ...]:
 
     They are those of its task, so that tables have the same columns whatever was found.
     """
-    return ("label", "score", "x1", "y1", "x2", "y2") if CARDS[spec.task].places else ("label", "score")
+    card = CARDS[spec.task]
+    if "MaskSource" in card.targets:
+        return ("label", "score", "area", "share", "area_mm2", "count")
+    return ("label", "score", "x1", "y1", "x2", "y2") if card.places else ("label", "score")
 
 
 def prelabeller(spec: Spec, format: str) -> Prelabel:
@@ -104,6 +121,22 @@ def prelabeller(spec: Spec, format: str) -> Prelabel:
         )
     write = resolve(card.prelabels)
     return lambda records, folder: write(records, spec.classes, format=format, folder=folder)
+
+
+def _mask_request(spec: Spec, wanted: Mapping[str, Any], out: Path | None) -> MaskRequest | None:
+    """Return what is wanted of masks; None where the model gives none."""
+    if "MaskSource" not in CARDS[spec.task].targets:
+        if wanted:
+            raise ConfigError(
+                f"--{next(iter(wanted)).replace('_', '-')} is for masks, this model is for {spec.task}",
+                hint="leave it out",
+            )
+        return None
+    from nayan.tasks.segmentation.predicting import MaskRequest
+
+    request = MaskRequest(**wanted)
+    request.check(spec.classes, out)
+    return request
 
 
 def _sooner(predictor: Predictor, threshold: float | Sequence[float] | None, iou: float | None) -> Predictor:
