@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
 from nayan.core.types import Boxes, Dataset, Sample
-from nayan.data.formats import WITHOUT_CROWDS
+from nayan.data.formats import MASK_FORMATS, WITHOUT_CROWDS
 from nayan.data.hashing import content_hash
+from nayan.data.mask_truth import compare_masks, mask_truth
 from nayan.data.readers import READERS, recognise
-from nayan.data.readers.base import Reader, check_new, check_outside, has_boxes, label_of
+from nayan.data.readers.base import Reader, check_new, check_outside, has_boxes, has_masks, label_of
 
 Counts = Mapping[str, Mapping[str, int]]
-"""Pictures, or boxes, of each class in each split: {split: {class: number}}."""
+"""Pictures, boxes, or pixels of masks, of each class in each split: {split: {class: number}}."""
 
 SAME_PX = 0.01
 """How far a side of a box may be from where it was: formats round, and store fractions or centres."""
@@ -34,7 +35,7 @@ class ConversionReport:
         source: the format that was read.
         target: the format that was written.
         out: the new folder.
-        before: pictures, or boxes, that were read, without those that the notes say were left out.
+        before: pictures, boxes or pixels that were read, without those that the notes say were left out.
         after: those found when the new folder was read back; equal to `before`.
         pictures: number of them in each split.
         notes: what was left out or is different now, one sentence each.
@@ -53,7 +54,8 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
     """Write the data set `src` into the new folder `out` in the format `to`, and read it back to compare.
 
     The source is only read. The new folder appears when it is complete and checked, or not at all: every
-    class has as many pictures as before, and every picture has its boxes, with their classes and places.
+    class has as many pictures as before, and every picture has its boxes, with their classes and places, or
+    its mask, pixel by pixel. Outlines become masks where `to` is a format of masks.
     Boxes of crowds, and those marked difficult, are left out where the format cannot say so.
 
     Args:
@@ -69,7 +71,7 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
     """
     src, out = Path(src), Path(out)
     writer = READERS[to]
-    found = recognise(src, format)
+    found = recognise(src, format, targets=("MaskSource",) if to in MASK_FORMATS else ())
     check_outside(out, src)
     check_new(out)
     splits: Mapping[str, Dataset] = {
@@ -78,17 +80,23 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
     left_out: list[str] = []
     if to in WITHOUT_CROWDS:
         splits, left_out = _without_crowds(splits, to)
-    before = count(splits)
+    masks = any(has_masks(data.samples) for data in splits.values())
+    by_pixels = any(sample.path is None for data in splits.values() for sample in data.samples)
+    truth = mask_truth(splits, by_pixels=by_pixels) if masks else None
+    before = truth.pixels if truth is not None else count(splits)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     try:
         writer.write(splits, draft)
         written = _read_back(writer, draft)
-        after = count(written)
-        noun = "boxes" if any(has_boxes(data.samples) for data in splits.values()) else "pictures"
-        compare(before, after, noun=noun)
-        if noun == "boxes":
+        copied = mask_truth(written, by_pixels=by_pixels) if truth is not None else None
+        after = copied.pixels if copied is not None else count(written)
+        boxes = any(has_boxes(data.samples) for data in splits.values())
+        compare(before, after, noun="boxes" if boxes else "pixels" if masks else "pictures")
+        if boxes:
             compare_boxes(splits, written)
+        if truth is not None and copied is not None:
+            compare_masks(truth, copied)
         publish(draft, out)
     except BaseException:
         shutil.rmtree(draft)
@@ -96,7 +104,7 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
     notes = [note for data in splits.values() for note in data.notes]
     notes += left_out
     notes += _changes(next(iter(splits.values())), next(iter(written.values())))
-    if noun == "boxes" and _has_areas(splits) and not _has_areas(written):
+    if boxes and _has_areas(splits) and not _has_areas(written):
         notes.append(f"the areas of the objects are gone: {to} keeps those of the boxes only")
     pictures = {split: len(data) for split, data in splits.items()}
     return ConversionReport(found.reader.name, to, out, before, after, pictures, tuple(dict.fromkeys(notes)))

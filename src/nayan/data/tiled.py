@@ -15,7 +15,8 @@ import numpy as np
 from nayan.core.boxes import area, clip
 from nayan.core.errors import ConfigError, NayanError
 from nayan.core.image import probe
-from nayan.core.types import Boxes, Dataset, Image, Sample, Size, Target
+from nayan.core.types import VOID, Boxes, Dataset, Image, MaskSource, Sample, SemanticMask, Size, Target
+from nayan.runtime.seams import cut_tile
 from nayan.runtime.tiles import OVERLAP, Tile, Tiling, join_tiles, views
 
 MIN_VISIBLE = 0.3
@@ -58,28 +59,30 @@ class Views:
     Attributes:
         data: of tiles, those of one picture after each other.
         places: for the id of each tile, the picture that it is cut from, and where.
+        sizes: (height, width) of each picture by its id.
         least: score below which a detection in a tile is dropped.
     """
 
     data: Dataset
     places: Mapping[str, tuple[Sample, Tile]]
+    sizes: Mapping[str, Size]
     least: float
 
-    def join(self, found: Iterable[tuple[str, Any]]) -> list[tuple[Sample, Boxes]]:
+    def join(self, found: Iterable[tuple[str, Any]]) -> list[tuple[Sample, Boxes | SemanticMask]]:
         """Return the whole pictures with what was found in their tiles, merged as prediction does it.
 
         Args:
             found: the id of each tile with its prediction; tiles that could not be read are missing.
 
         Raises:
-            ConfigError: if the predictions are no boxes.
+            ConfigError: if the predictions are neither boxes nor masks.
         """
         pictures: dict[str, tuple[Sample, list[tuple[Tile, Any]]]] = {}
         for id, prediction in found:
             sample, tile = self.places[id]
             pictures.setdefault(sample.id, (sample, []))[1].append((tile, prediction))
         return [
-            (sample, join_tiles(parts, _extent(tile for tile, _ in parts), least=self.least))
+            (sample, join_tiles(parts, self.sizes[sample.id], least=self.least))
             for sample, parts in pictures.values()
         ]
 
@@ -90,7 +93,14 @@ def tile_views(dataset: Dataset, tiling: Tiling) -> Views:
     Raises:
         ConfigError: for labels that have no place.
     """
-    views = _cut_all(dataset, tiling.side, overlap=tiling.overlap, min_visible=MIN_VISIBLE, whole=True)
+    views = _cut_all(
+        dataset,
+        tiling.side,
+        overlap=tiling.overlap,
+        min_visible=MIN_VISIBLE,
+        whole=tiling.whole,
+        grid=tiling.grid,
+    )
     return replace(views, least=tiling.least)
 
 
@@ -112,30 +122,34 @@ def cut_boxes(boxes: Boxes, tile: Tile, *, min_visible: float = MIN_VISIBLE) -> 
     return cut.select(np.flatnonzero(kept))
 
 
-def _cut_all(dataset: Dataset, tile: int | Size, *, overlap: float, min_visible: float, whole: bool) -> Views:
+def _cut_all(
+    dataset: Dataset, tile: int | Size, *, overlap: float, min_visible: float, whole: bool, grid: int = 1
+) -> Views:
     if not 0 <= min_visible <= 1:
         raise ConfigError(f"min_visible {min_visible}: a fraction from 0 to 1 is needed, such as 0.3")
     recent = _Recent()
     samples: list[Sample] = []
     places: dict[str, tuple[Sample, Tile]] = {}
+    sizes: dict[str, Size] = {}
     for sample in dataset.samples:
-        if sample.target is not None and not isinstance(sample.target, Boxes):
+        if sample.target is not None and not isinstance(sample.target, Boxes | MaskSource):
             raise ConfigError(
-                f"{sample.id}: only boxes can be cut into tiles, this has a label for the whole"
+                f"{sample.id}: only boxes and masks can be cut into tiles, this has a label for the whole"
             )
         try:
             size = _size(sample)
         except NayanError:
             samples.append(sample)
             continue
-        looked_at = views(size, tile, overlap=overlap, whole=whole)
+        sizes[sample.id] = size
+        looked_at = views(size, tile, overlap=overlap, whole=whole, grid=grid)
         for place in looked_at:
             id = sample.id if len(looked_at) == 1 else _tile_id(sample, place, size)
             places[id] = (sample, place)
             samples.append(_cut(sample, place, id=id, min_visible=min_visible, recent=recent))
     note = f"{len(dataset):,} pictures are seen as {len(samples):,} tiles"
     data = replace(dataset, samples=tuple(samples), notes=(*dataset.notes, note))
-    return Views(data, places, 0.0)
+    return Views(data, places, sizes, 0.0)
 
 
 @dataclass(slots=True)
@@ -171,12 +185,6 @@ def _size(sample: Sample) -> Size:
     return height, width
 
 
-def _extent(tiles: Iterable[Tile]) -> Size:
-    """Return the (height, width) of the picture that these tiles cover."""
-    corners = [(bottom, right) for _, _, right, bottom in tiles]
-    return max(bottom for bottom, _ in corners), max(right for _, right in corners)
-
-
 def _tile_id(sample: Sample, tile: Tile, size: Size) -> str:
     name = PurePosixPath(sample.id)
     place = "whole" if tile == (0, 0, size[1], size[0]) else f"{tile[0]},{tile[1]}"
@@ -187,11 +195,17 @@ def _cut(sample: Sample, tile: Tile, *, id: str, min_visible: float, recent: _Re
     target: Target = sample.target
     if isinstance(target, Boxes):
         target = cut_boxes(target, tile, min_visible=min_visible)
+    elif isinstance(target, MaskSource):
+        target = MaskSource(partial(_load_mask, target, tile))
     # No path: the tile has no file of its own.
     return Sample(id=id, load=partial(_load_tile, recent, sample, tile), target=target)
 
 
 def _load_tile(recent: _Recent, sample: Sample, tile: Tile, _at_least: Size | None = None) -> Image:
     """Return the pixels of a tile; it is always cut from the full picture, never from a smaller version."""
-    left, top, right, bottom = tile
-    return np.ascontiguousarray(recent.load(sample)[top:bottom, left:right])
+    return cut_tile(recent.load(sample), tile)
+
+
+def _load_mask(source: MaskSource, tile: Tile) -> SemanticMask:
+    """Return the mask of a tile, void where it reaches over the edge of the picture."""
+    return SemanticMask(cut_tile(source.load().ids, tile, fill=VOID))

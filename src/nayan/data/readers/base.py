@@ -179,6 +179,11 @@ def label_of(sample: Sample, classes: Sequence[str]) -> str:
             f"{sample.id}: the picture has {counted(sample.target, 'box')}, not one class for all of it",
             hint="boxes are kept by the formats of detection, such as coco, yolo and voc",
         )
+    if isinstance(sample.target, MaskSource):
+        raise LabelError(
+            f"{sample.id}: the picture has a mask, not one class for all of it",
+            hint="masks are kept by the formats masks, coco_masks and yolo_masks",
+        )
     if not isinstance(sample.target, Label):
         raise LabelError(
             f"{sample.id}: the picture has no class", hint="only labelled pictures can be written"

@@ -24,7 +24,7 @@ import numpy as np
 
 from nayan.core.errors import FormatError, LabelError
 from nayan.core.image import open_image
-from nayan.core.types import Boxes, Label, Sample, Size
+from nayan.core.types import Boxes, Label, MaskSource, Sample, Size
 from nayan.data.readers.base import class_notes, counted
 
 Place = str | Callable[[], str]
@@ -298,6 +298,11 @@ def boxes_of(sample: Sample, classes: Sequence[str]) -> Boxes:
         raise LabelError(
             f"{sample.id}: the picture has one class for all of it, not boxes",
             hint="classes of whole pictures are kept by the formats folder, csv and idx",
+        )
+    if isinstance(sample.target, MaskSource):
+        raise LabelError(
+            f"{sample.id}: the picture has a mask, not boxes",
+            hint="masks are kept by the formats masks, coco_masks and yolo_masks",
         )
     if not isinstance(sample.target, Boxes):
         raise LabelError(

@@ -27,10 +27,13 @@ def filled(corners: Corners, size: Size) -> NDArray[np.bool_]:
     [[1, 1, 0], [0, 0, 0]]
     """
     height, width = size
-    (x1, y1), (x2, y2) = corners.T, np.roll(corners, -1, axis=0).T
+    following = np.roll(corners, -1, axis=0)
+    # Always from the upper end down: then an edge that is walked both ways is crossed at the same place twice.
+    down = (corners[:, 1] <= following[:, 1])[:, None]
+    (x1, y1), (x2, y2) = np.where(down, corners, following).T, np.where(down, following, corners).T
     # An edge crosses the rows whose centres lie between its ends, the lower end not counted.
-    first = np.ceil(np.minimum(y1, y2) - 0.5).clip(0, height).astype(np.int64)
-    last = np.ceil(np.maximum(y1, y2) - 0.5).clip(0, height).astype(np.int64)
+    first = np.ceil(y1 - 0.5).clip(0, height).astype(np.int64)
+    last = np.ceil(y2 - 0.5).clip(0, height).astype(np.int64)
     many = last - first  # (E,)
     edges = np.repeat(np.arange(len(many)), many)
     rows = np.arange(len(edges)) - np.repeat(np.cumsum(many) - many, many) + first[edges]
