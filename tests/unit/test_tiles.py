@@ -163,7 +163,7 @@ def test_impossible_tiles_are_refused(tile: int | tuple[int, int], overlap: floa
 
 
 def test_a_model_that_finds_no_boxes_cannot_use_tiles() -> None:
-    with pytest.raises(ConfigError, match="tiles need a model that finds boxes, this one gives str"):
+    with pytest.raises(ConfigError, match="tiles need a model that finds boxes or masks, this one gives str"):
         predict_tiled(lambda images: ["cat"] * len(images), picture(0, 0, 1, 1), tile=100)
 
 
@@ -312,7 +312,7 @@ def test_impossible_tilings_are_refused(fields: dict[str, Any], message: str) ->
 
 def test_only_boxes_can_be_cut(tmp_path: Path) -> None:
     labelled = Dataset((Sample("a", lambda: picture(0, 0, 1, 1), Label(0)),), ("x",), tmp_path, "folder")
-    with pytest.raises(ConfigError, match="only boxes can be cut into tiles"):
+    with pytest.raises(ConfigError, match="only boxes and masks can be cut into tiles"):
         tile_dataset(labelled, 50)
     with pytest.raises(ConfigError, match="a fraction from 0 to 1"):
         tile_dataset(labelled, 50, min_visible=1.5)

@@ -106,7 +106,14 @@ class Predictor:
         assert tiling is not None
         look = replace(self, spec=self.spec.with_(tiling=None))
         return predict_tiled(
-            look, image, tile=tiling.side, overlap=tiling.overlap, least=tiling.least, batch=batch
+            look,
+            image,
+            tile=tiling.side,
+            overlap=tiling.overlap,
+            whole=tiling.whole,
+            least=tiling.least,
+            grid=tiling.grid,
+            batch=batch,
         )
 
     def predict_pixels(

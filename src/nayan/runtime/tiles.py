@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from nayan.core.boxes import area, iou_matrix
 from nayan.core.errors import ConfigError
-from nayan.core.types import Boxes, Image, Size
+from nayan.core.types import Boxes, Image, SemanticMask, Size
+from nayan.runtime.seams import cut_tile, join_masks
 
 Tile = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the picture; right and bottom exclusive."""
@@ -43,11 +44,16 @@ class Tiling:
         side: of a square tile in pixels of the picture.
         overlap: of neighbours, as a fraction of the tile, at least 0 and less than 1.
         least: score below which a detection is dropped before merging: each is compared with all others.
+        whole: whether the whole picture is looked at too, for what is larger than a tile.
+        grid: tiles begin at multiples of this many pixels, and may reach over the right and lower edge. A
+            network that halves its maps five times sees the same in two tiles only on a grid of 32.
     """
 
     side: int
     overlap: float = OVERLAP
     least: float = LEAST
+    whole: bool = True
+    grid: int = 1
 
     def __post_init__(self) -> None:
         if type(self.side) is not int or not 0 <= self.least <= 1:
@@ -65,7 +71,7 @@ class Tiling:
         >>> Tiling(100).views((60, 80))
         [(0, 0, 80, 60)]
         """
-        return views(size, self.side, overlap=self.overlap)
+        return views(size, self.side, overlap=self.overlap, whole=self.whole, grid=self.grid)
 
     def shown(self, size: Size) -> Size:
         """Return the (height, width) of the first part: by how much it is shrunk decides what can be seen.
@@ -76,16 +82,17 @@ class Tiling:
         return min(self.side, size[0]), min(self.side, size[1])
 
 
-def tiles(size: Size, tile: int | Size, *, overlap: float = OVERLAP) -> list[Tile]:
+def tiles(size: Size, tile: int | Size, *, overlap: float = OVERLAP, grid: int = 1) -> list[Tile]:
     """Return the tiles that cover a picture, row by row.
 
     They all have the size `tile`, except where the picture is smaller, and lie at equal distances, so the
-    overlap is at least what was asked for.
+    overlap is at least what was asked for. On a grid they all have that size, and may reach over the edge.
 
     Args:
         size: (height, width) of the picture.
         tile: (height, width) of a tile, or the side of a square.
         overlap: of neighbours, as a fraction of the tile, at least 0 and less than 1.
+        grid: tiles begin at multiples of this.
 
     Raises:
         ConfigError: for an impossible tile or overlap.
@@ -99,17 +106,21 @@ def tiles(size: Size, tile: int | Size, *, overlap: float = OVERLAP) -> list[Til
             f"tiles of {height} x {width} px with an overlap of {overlap}: impossible",
             hint="a tile has at least 1 px, the overlap is a fraction from 0 up to 1, such as 0.2",
         )
-    rows, columns = _starts(size[0], height, overlap), _starts(size[1], width, overlap)
+    rows, columns = _starts(size[0], height, overlap, grid), _starts(size[1], width, overlap, grid)
+    if grid > 1:
+        return [(left, top, left + width, top + height) for top, left in itertools.product(rows, columns)]
     return [
         (left, top, min(left + width, size[1]), min(top + height, size[0]))
         for top, left in itertools.product(rows, columns)
     ]
 
 
-def views(size: Size, tile: int | Size, *, overlap: float = OVERLAP, whole: bool = True) -> list[Tile]:
+def views(
+    size: Size, tile: int | Size, *, overlap: float = OVERLAP, whole: bool = True, grid: int = 1
+) -> list[Tile]:
     """Return the tiles of a picture and, where there are several and `whole` asks for it, the whole of it."""
     height, width = size
-    places = tiles(size, tile, overlap=overlap)
+    places = tiles(size, tile, overlap=overlap, grid=grid)
     return [*places, (0, 0, width, height)] if whole and len(places) > 1 else places
 
 
@@ -121,36 +132,40 @@ def predict_tiled(
     overlap: float = OVERLAP,
     whole: bool = True,
     least: float = LEAST,
+    grid: int = 1,
     batch: int = 8,
-) -> Boxes:
-    """Return what a detector finds in a large picture, looked at in tiles.
+) -> Boxes | SemanticMask:
+    """Return what a model finds in a large picture, looked at in tiles.
 
     Args:
-        predictor: from pictures to one `Boxes` each, such as a `Predictor`.
+        predictor: from pictures to one `Boxes` or `SemanticMask` each, such as a `Predictor`.
         image: (H, W, 3) uint8 RGB.
         tile: side of a tile, or its (height, width), in pixels of the picture.
         overlap: of neighbours, as a fraction of the tile; choose it so that the usual object fits in.
         least: score below which a detection is dropped before merging: each is compared with all others.
         whole: also look at the picture as a whole, for the objects that are larger than a tile.
+        grid: tiles begin at multiples of this.
         batch: tiles at once.
 
     Returns:
-        Boxes in pixels of the picture, the best first.
+        Boxes in pixels of the picture, the best first; or its mask.
 
     Raises:
-        ConfigError: for an impossible tile, or if the predictor does not find boxes.
+        ConfigError: for an impossible tile, or if the predictor finds neither boxes nor masks.
     """
     height, width = image.shape[:2]
-    places = views((height, width), tile, overlap=overlap, whole=whole)
+    places = views((height, width), tile, overlap=overlap, whole=whole, grid=grid)
     found: list[tuple[Tile, Any]] = []
     for first in range(0, len(places), batch):
         part = places[first : first + batch]
-        crops = [np.ascontiguousarray(image[top:bottom, left:right]) for left, top, right, bottom in part]
+        crops = [cut_tile(image, place) for place in part]
         found += zip(part, predictor(crops), strict=True)
     return join_tiles(found, (height, width), least=least)
 
 
-def join_tiles(found: Iterable[tuple[Tile, Any]], size: Size, *, least: float = LEAST) -> Boxes:
+def join_tiles(
+    found: Iterable[tuple[Tile, Any]], size: Size, *, least: float = LEAST
+) -> Boxes | SemanticMask:
     """Return what a model said of the tiles of a picture as one answer: `merge` of what scores enough.
 
     Args:
@@ -159,8 +174,11 @@ def join_tiles(found: Iterable[tuple[Tile, Any]], size: Size, *, least: float = 
         least: score below which a detection is dropped.
 
     Raises:
-        ConfigError: if the predictions are no boxes.
+        ConfigError: if the predictions are neither boxes nor masks.
     """
+    found = list(found)
+    if found and isinstance(found[0][1], SemanticMask):
+        return join_masks(found, size)
     return merge([(tile, _scoring(prediction, least)) for tile, prediction in found], size)
 
 
@@ -229,9 +247,13 @@ class _Pieces:
         return np.asarray(self.cut.any(axis=1))
 
 
-def _starts(length: int, tile: int, overlap: float) -> list[int]:
+def _starts(length: int, tile: int, overlap: float, grid: int) -> list[int]:
     if length <= tile:
         return [0]
+    if grid > 1:  # the last one may reach beyond the end
+        apart = max(grid, int(tile * (1 - overlap)) // grid * grid)
+        last = -(-(length - tile) // grid) * grid
+        return [*range(0, last, apart), last]
     step = max(1.0, tile * (1 - overlap))
     count = math.ceil((length - tile) / step - 1e-9) + 1
     return [round(place) for place in np.linspace(0, length - tile, count)]
@@ -241,8 +263,8 @@ def _scoring(prediction: Any, least: float) -> Boxes:
     """Return the boxes that score at least so much."""
     if not isinstance(prediction, Boxes):
         raise ConfigError(
-            f"tiles need a model that finds boxes, this one gives {type(prediction).__name__}",
-            hint="leave out --tile, or use a detector",
+            f"tiles need a model that finds boxes or masks, this one gives {type(prediction).__name__}",
+            hint="leave out --tile, or use a detector or segmenter",
         )
     return prediction if prediction.scores is None else prediction.select(prediction.scores >= least)
 

@@ -10,6 +10,9 @@ from nayan.runtime.tiles import OVERLAP, Tiling
 from nayan.tasks import CARDS
 from nayan.tasks.cards import TaskCard
 
+GRID = 32
+"""Pixels: what a segmenter's coarsest map has for one cell."""
+
 
 def choose_tiling(card: TaskCard, tile: int, overlap: float = OVERLAP) -> Tiling | None:
     """Return the tiles of `--tile N`; None for 0, which is whole pictures.
@@ -20,16 +23,23 @@ def choose_tiling(card: TaskCard, tile: int, overlap: float = OVERLAP) -> Tiling
         overlap: of neighbours, as a fraction of a tile.
 
     Raises:
-        ConfigError: for impossible tiles, or a task without boxes.
+        ConfigError: for impossible tiles, or a task without boxes and masks.
 
     >>> choose_tiling(CARDS["detection"], 640)
-    Tiling(side=640, overlap=0.2, least=0.05)
+    Tiling(side=640, overlap=0.2, least=0.05, whole=True, grid=1)
     """
     if tile == 0:
         return None
+    if "MaskSource" in card.targets:
+        if tile % GRID:
+            raise ConfigError(
+                f"--tile {tile}: tiles of a segmenter are multiples of {GRID} px",
+                hint=f"try --tile {max(1, round(tile / GRID)) * GRID}",
+            )
+        return Tiling(tile, overlap, whole=False, grid=GRID)
     if "Boxes" not in card.targets:
         raise ConfigError(
-            f"--tile {tile}: {card.name} answers for whole pictures, only boxes can be put together again",
+            f"--tile {tile}: {card.name} answers for whole pictures; boxes and masks can be put together",
             hint="leave it out",
         )
     return Tiling(tile, overlap)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -171,6 +173,26 @@ class PrepareDense:
             return self
         size = step_size(self.seed, epoch, step=step, sizes=self.sizes)
         return replace(self, preprocess=replace(self.preprocess, size=size))
+
+    def keep_all(self, threads: int) -> bool:
+        """Read every sample once, in order, and keep it; return whether there was room for all.
+
+        Tiles of one picture follow each other, so that each picture is decoded once.
+        """
+        if self.pictures is None:
+            return False
+        cache = self.pictures
+
+        def keep(index: int) -> bool:
+            with contextlib.suppress(NayanError):  # told when its turn comes
+                self._read(index)
+            return cache.get(index) is not None
+
+        with ThreadPoolExecutor(threads, thread_name_prefix="nayan-loader") as pool:
+            waiting = [pool.submit(keep, index) for index in range(len(self.data))]
+            fits = all(future.result() for future in waiting)
+            pool.shutdown(cancel_futures=True)
+        return fits
 
     def _read(self, index: int) -> tuple[Image, NDArray[np.uint8]]:
         """Return a picture and its mask, of one size."""

@@ -80,7 +80,7 @@ class Feeds:
 
     def _keep_tiles(self, source: StreamSource) -> None:
         """Cut all tiles before the first epoch, which decodes each picture once."""
-        assert isinstance(source.prepare, PrepareScene)
+        assert isinstance(source.prepare, PrepareScene | PrepareDense)
         if not source.prepare.keep_all(self.setup.config.workers or 1):
             self.log(
                 "warning",
