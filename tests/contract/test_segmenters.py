@@ -54,7 +54,7 @@ def size_of(name: str) -> tuple[int, int]:
     return side, side
 
 
-def build(name: str) -> nn.Module:
+def build(name: str, *, channels: int = 3) -> nn.Module:
     """Return the network of an entry from its arguments and those that the task gives, on a tiny backbone."""
     if family(name) == "smp":
         pytest.importorskip("segmentation_models_pytorch")
@@ -64,7 +64,7 @@ def build(name: str) -> nn.Module:
     tiny: dict[str, Any] = {} if is_heavy(name) else {"backbone": "test_resnet"}
     if name == "unet":
         tiny = {"width": 4}
-    args = {**normalisation, **entry.args, **tiny, "size": size_of(name), "channels": 3}
+    args = {**normalisation, **entry.args, **tiny, "size": size_of(name), "channels": channels}
     network: nn.Module = resolve(entry.build)(CLASSES, **args)
     return network
 
@@ -223,6 +223,14 @@ class TestEveryEntry:
         with torch.no_grad():
             expected = network.deploy(network(others))["probabilities"]
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+    def test_gray_pictures_need_one_channel_where_the_entry_says_so(self, name: str) -> None:
+        if not MODELS[name].gray:
+            return
+        gray: Any = build(name, channels=1).eval()
+        images, _ = scene(name)
+        with torch.no_grad():
+            assert gray(images[:, :1]).logits.shape == (2, 3, *size_of(name))
 
     def test_it_has_a_page(self, name: str) -> None:
         text = (DOCS / PAGES[family(name)]).read_text(encoding="utf-8")

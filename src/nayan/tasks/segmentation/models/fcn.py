@@ -134,4 +134,4 @@ def fcn(
     sees = build_pyramid(backbone, channels=channels, size=size, strides=strides)
     scores = Fusion(sees.channels, len(classes), dropout=dropout)
     stages = [("backbone", sees), ("scores", scores), ("head", Enlarge(stride))]
-    return Segmenter(stages, normalise=Normalise(mean, std))
+    return Segmenter(stages, normalise=Normalise.for_channels(mean, std, channels=channels))

@@ -181,7 +181,7 @@ def smp_segmenter(
         ("decoder", Decoder(model.decoder, sees.strides)),
         ("head", Head(model.segmentation_head)),
     ]
-    return Segmenter(stages, normalise=Normalise(mean, std))
+    return Segmenter(stages, normalise=Normalise.for_channels(mean, std, channels=channels))
 
 
 def _pyramid(chosen: Architecture, backbone: str, *, channels: int, size: Size) -> Pyramid:

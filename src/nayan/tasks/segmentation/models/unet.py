@@ -137,7 +137,7 @@ def unet(
     decoder = UNetDecoder(sees.channels, widths, strides=sees.strides[:-1], up=up, skips=skips)
     head = Head(decoder.channels, len(classes), stride=sees.strides[0], dropout=at_head)
     stages = [("backbone", sees), ("decoder", decoder), ("head", head)]
-    return Segmenter(stages, normalise=Normalise(mean, std))
+    return Segmenter(stages, normalise=Normalise.for_channels(mean, std, channels=channels))
 
 
 def finest_pyramid(backbone: str, **args: Any) -> Pyramid:
