@@ -106,11 +106,12 @@ def sample(
     """Write a sample data set for a task into a new folder, without any network, and return the folder.
 
     Args:
-        task: "classify" or "detect".
+        task: "classify", "detect" or "segment".
         out: a new folder.
         seed: of which pictures there are and in which split.
         count: pictures in all; None for all digits, or 300 scenes.
-        format: to write for "detect": "coco" (None is the same), "yolo", "voc", ...
+        format: to write for "detect": "coco" (None is the same), "yolo", "voc", ...; for "segment":
+            "masks" (None is the same), "coco", "yolo".
     """
     from nayan.data.samples import write_sample
 

@@ -11,7 +11,7 @@ from nayan.cli.output import COMMON, Common, Output
 
 
 def sample(
-    task: Annotated[str, Parameter(help="classify or detect")],
+    task: Annotated[str, Parameter(help="classify, detect or segment")],
     out: NewFolder,
     /,
     *,
@@ -21,7 +21,11 @@ def sample(
     seed: Annotated[int, Parameter(help="of which pictures there are and in which split")] = 0,
     format: Annotated[
         str | None,
-        Parameter(help="to write for detect: coco (by default), yolo, voc, ...", metavar="FORMAT"),
+        Parameter(
+            help="to write for detect: coco (by default), yolo, voc, ...; for segment: masks (by default), "
+            "coco, yolo",
+            metavar="FORMAT",
+        ),
     ] = None,
     common: Common = COMMON,
 ) -> Output:

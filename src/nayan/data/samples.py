@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +12,25 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, MissingExtra, NotFound
-from nayan.core.types import Dataset, Image, Sample
+from nayan.core.types import Dataset, Image, MaskSource, Sample, SemanticMask
+from nayan.data.formats import DRAWN
 from nayan.data.pictures import file_sample
 from nayan.data.readers import READERS
 from nayan.data.readers.base import check_new
-from nayan.data.scenes import BACKGROUND, is_legible, scene
+from nayan.data.readers.drawn import BACKGROUND
+from nayan.data.scenes import BACKGROUND as EMPTY
+from nayan.data.scenes import is_legible, masked_scene
 
 FORMATS = {
     "classify": ("folder",),
     "detect": ("coco", "yolo", "voc", "csv_boxes", "labelme", "cvat", "label_studio"),
+    "segment": ("masks", "coco", "yolo"),
 }
 """Formats in which the sample of each task can be written, the usual one first."""
 
 SCENES = {"train": 200, "val": 50, "test": 50}
 CLASSES = ("0", "1", "2")
-"""Digits in the sample for detection: few, so that a small network learns to find them within a minute."""
+"""Digits on photographs: few, so that a small network learns to find them within a minute."""
 
 _SHARES = (("train", 0.7), ("val", 0.15), ("test", 0.15))
 _INNER = 24  # px that the 10 x 10 scan (8 x 8 and an empty border) spans, so that a digit is 20 px high
@@ -46,6 +51,9 @@ def write_sample(
     For "detect": the same scans of the digits 0, 1 and 2, large and coloured on crops of scikit-learn's two
     photographs, 320 x 240, with up to five digits each and exact boxes: 200 pictures to train, 50 to
     validate and 50 to test, each digit in one split only. See `data.scenes`.
+
+    For "segment": the same pictures with a mask each, whose classes are the background and the three digits;
+    in folders images/ and masks/, or as outlines in COCO or YOLO.
 
     Args:
         task: what the data is for.
@@ -75,8 +83,10 @@ def write_sample(
     digits = load_digits()
     pictures, labels = np.asarray(digits.images), np.asarray(digits.target)
     rng = np.random.default_rng(seed)
-    if task == "detect":
-        _write_scenes(pictures, labels, out, count=count, format=format or FORMATS[task][0], rng=rng)
+    if task != "classify":
+        _write_scenes(
+            pictures, labels, out, task=task, count=count, format=format or FORMATS[task][0], rng=rng
+        )
     else:
         _write_digits(pictures, labels, out, count=count, rng=rng)
     return out
@@ -107,6 +117,7 @@ def _write_scenes(
     labels: NDArray[np.int64],
     out: Path,
     *,
+    task: str,
     count: int | None,
     format: str,
     rng: np.random.Generator,
@@ -125,18 +136,24 @@ def _write_scenes(
     photographs = _photographs()
     number = 0
     splits: dict[str, Dataset] = {}
+    classes = CLASSES if task == "detect" else (BACKGROUND, *CLASSES)
     with tempfile.TemporaryDirectory() as drafts:
         for split, many in wanted.items():
             samples: list[Sample] = []
-            empty = set(rng.permutation(many)[: round(BACKGROUND * many)].tolist())
+            empty = set(rng.permutation(many)[: round(EMPTY * many)].tolist())
             for index in range(many):
                 number += 1
-                image, boxes = scene(photographs, scans[split], is_background=index in empty, rng=rng)
+                image, boxes, ids = masked_scene(
+                    photographs, scans[split], is_background=index in empty, rng=rng
+                )
+                mask = MaskSource(partial(SemanticMask, ids))
                 path = Path(drafts) / f"digits_{number:04d}.jpg"
                 PIL.Image.fromarray(image).save(path, quality=92)
-                samples.append(replace(file_sample(path, id=path.name), target=boxes))
-            splits[split] = Dataset(tuple(samples), CLASSES, out, format, split)
-        READERS[format].write(splits, out)
+                samples.append(
+                    replace(file_sample(path, id=path.name), target=boxes if task == "detect" else mask)
+                )
+            splits[split] = Dataset(tuple(samples), classes, out, format, split)
+        READERS[format if task == "detect" else DRAWN.get(format, format)].write(splits, out)
 
 
 def _photographs() -> list[Image]:

@@ -1,4 +1,4 @@
-"""Scanned digits on photographs: pictures with objects whose boxes are known exactly.
+"""Scanned digits on photographs: pictures with objects whose boxes and pixels are known exactly.
 
     digit (8, 8) -> smooth strokes -> ink in a colour that stands out -> somewhere on a crop of a photograph
 
@@ -53,6 +53,23 @@ def scene(
     Returns:
         (240, 320, 3) uint8, and the boxes of the pixels of which half or more is ink.
     """
+    image, boxes, _ = masked_scene(photographs, digits, is_background=is_background, rng=rng)
+    return image, boxes
+
+
+def masked_scene(
+    photographs: Sequence[Image],
+    digits: Mapping[int, NDArray[np.float64]],
+    *,
+    is_background: bool,
+    rng: np.random.Generator,
+) -> tuple[Image, Boxes, NDArray[np.uint8]]:
+    """Return what `scene` does, and which pixels are half or more ink.
+
+    Returns:
+        Also (240, 320) uint8: 0 for the background, 1 more than its class for each digit.
+    """
+    ids = np.zeros(SIZE, np.uint8)
     picture = _backdrop(photographs, rng).astype(np.float32)
     taken: list[tuple[int, int, int, int]] = []
     labels: list[int] = []
@@ -67,10 +84,11 @@ def scene(
         solid = np.argwhere(ink >= 0.5)
         (top, left), (bottom, right) = solid.min(axis=0), solid.max(axis=0) + 1
         x, y = place
+        ids[y : y + ink.shape[0], x : x + ink.shape[1]][ink >= 0.5] = label + 1
         taken.append((x + left, y + top, x + right, y + bottom))
         labels.append(label)
     boxes = Boxes(np.array(taken, np.float32).reshape(-1, 4), np.array(labels, np.int64))
-    return np.asarray(picture.round().clip(0, 255), np.uint8), boxes
+    return np.asarray(picture.round().clip(0, 255), np.uint8), boxes, ids
 
 
 def strokes(scan: NDArray[np.float64], *, height: int) -> Ink:

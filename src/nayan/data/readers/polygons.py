@@ -28,7 +28,7 @@ def filled(corners: Corners, size: Size) -> NDArray[np.bool_]:
     """
     height, width = size
     following = np.roll(corners, -1, axis=0)
-    # Always from the upper end down: then an edge that is walked both ways is crossed at the same place twice.
+    # Always from the upper end down, so that an edge that is walked both ways is crossed at one place twice.
     down = (corners[:, 1] <= following[:, 1])[:, None]
     (x1, y1), (x2, y2) = np.where(down, corners, following).T, np.where(down, following, corners).T
     # An edge crosses the rows whose centres lie between its ends, the lower end not counted.
