@@ -117,7 +117,7 @@ def picture_histogram(values: Sequence[float], *, median: float, title: str) -> 
     for value in values:
         counts[min(BINS - 1, int(value * BINS))] += 1
     most = max(1, *counts)
-    frame = Frame((0.0, 1.0), (0.0, 1.15 * most), (44, 14, 424, 214))
+    frame = Frame((0.0, 1.0), (0.0, 1.3 * most), (44, 14, 424, 214))
     whole = [mark for mark in ticks(0.0, float(most), count=4) if mark == round(mark)]
     parts = [*frame.rows(whole), *frame.columns(WHOLE, percent=True)]
     for number, count in enumerate(counts):
@@ -143,7 +143,7 @@ def picture_histogram(values: Sequence[float], *, median: float, title: str) -> 
 def _rows(names: Sequence[str], *, full: float) -> tuple[Frame, float, float]:
     """Return where bars lie right of their names, the height of a row, and that of its letters."""
     step, size = (25.0, 12.0) if len(names) <= MANY else (17.0, 10.5)
-    left = min(NAME_PX, max((text_width(name, size) for name in names), default=0.0)) + 12
+    left = 1.1 * min(NAME_PX, max((text_width(name, size) for name in names), default=0.0)) + 12
     box = (left, 4.0, left + BAR_PX, 4.0 + step * len(names))
     return Frame((0.0, full), (0.0, 1.0), box), step, size
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from nayan.core.matrix import confusion_matrix
 from nayan.core.story import Panel, Summary, Table, Tile
+from nayan.core.svg import shorten
 from nayan.tasks.segmentation.colours import is_ground
 from nayan.tasks.segmentation.figures import lost_bars, overlap_bars, picture_histogram
-from nayan.tasks.segmentation.phrases import between, percent, pictures_of, quoted
+from nayan.tasks.segmentation.phrases import NAME_PX, between, percent, pictures_of, quoted
 from nayan.tasks.segmentation.worries import share_at_borders, worries
 
 MAX_MATRIX = 80
@@ -28,14 +29,17 @@ MAX_BARS = 40
 LISTED = 10
 """Confusions that are listed."""
 
+STANDS_OUT = 0.05
+"""Share of the wrong pixels below which no confusion is the largest in any sense that matters."""
+
 NOTHING = "nothing"
 """What a pixel was taken for that the network did not see."""
 
 TITLES = {
     "miou": "Mean IoU",
+    "dice": "Mean Dice",
     "pixel_accuracy": "Pixel accuracy",
     "boundary_f1": "Boundary F1",
-    "dice": "Mean Dice",
 }
 
 Record = Mapping[str, Any]
@@ -124,12 +128,12 @@ def _confuses(details: Record) -> str:
         return "Not one pixel is wrong."
     first, *rest = mixed
     wrong = int(cells.sum() - np.trace(cells[:, :-1]))
-    text = f"Most of its wrong pixels, {percent(first['count'] / wrong, 0)} of them, show "
-    if first["count"] < 0.5 * wrong:
-        text = f"The largest part of its wrong pixels, {percent(first['count'] / wrong, 0)}, show "
-    text += f"{quoted(first['truth'])} and were taken for {quoted(first['found'])}"
+    pair, share = f"{quoted(first['truth'])} taken for {quoted(first['found'])}", first["count"] / wrong
+    if share < STANDS_OUT:
+        return f"No confusion stands out: the largest, {pair}, is {percent(share, 0)} of the wrong pixels."
+    text = f"Its largest confusion is {pair}, {percent(share, 0)} of the wrong pixels"
     if rest:
-        text += f"; then comes {quoted(rest[0]['truth'])} taken for {quoted(rest[0]['found'])}"
+        text += f"; then comes {quoted(rest[0]['truth'])} for {quoted(rest[0]['found'])}"
         text += f" ({percent(rest[0]['count'] / wrong, 0)})"
     return f"{text}."
 
@@ -208,9 +212,9 @@ def _matrix(details: Record) -> list[Panel]:
     ]
     rows = tuple(
         (
-            each["truth"],
-            each["found"],
-            each["count"] / int(cells.sum()),
+            shorten(each["truth"], NAME_PX),
+            shorten(each["found"], NAME_PX),
+            percent(each["count"] / int(cells.sum())),
             each["count"] / int(cells[each["row"]].sum()),
             _at_borders(details, each),
         )
@@ -220,7 +224,7 @@ def _matrix(details: Record) -> list[Panel]:
         text = "The largest confusions, as shares of all pixels and of the pixels of the true class; and how "
         text += "much of each lies near a border."
         columns = ("There is", "It was taken for", "Of all", "Of the class", "At borders")
-        table = Table(columns, tuple((*row[:2], percent(row[2]), *row[3:]) for row in rows))
+        table = Table(columns, rows)
         found.append(
             Panel("What it mixes up", text, table=table, data={"bars": {"Of the class": 1.0}, **half})
         )
@@ -282,32 +286,23 @@ def _pictures(details: Record) -> list[Panel]:
 
 
 def _numbers(metrics: Record, details: Record) -> list[Panel]:
-    """Return every score with its interval, and what each of them says."""
-    told = {
-        "miou": "IoU: right pixels of a class, as a share of those that show it or were taken for it. The "
-        "mean of the classes.",
-        "dice": "Dice: twice the right pixels as a share of both together; kinder than IoU. The mean of the "
-        "classes.",
-        "pixel_accuracy": "Pixels with the right class; frequent classes decide it.",
-        "boundary_f1": "How much of the outlines lies within 0.75 % of the picture's diagonal of the true "
-        "ones. The mean of the classes.",
-    }
+    """Return every score with its interval."""
     intervals = details.get("intervals") or {}
     rows = tuple(
-        (TITLES[name], percent(metrics[name]), between(intervals.get(name)), text)
-        for name, text in told.items()
+        (title, percent(metrics[name]), _unbroken(between(intervals.get(name))))
+        for name, title in TITLES.items()
         if name in metrics
     )
-    if not rows:
-        return []
-    text = "The intervals come from drawing the pictures again, a thousand times, and hold for others like "
-    text += "these."
+    text = "IoU: right pixels as a share of those that show a class or were taken for it. Dice: twice the "
+    text += "right ones as a share of both together. Boundary F1: outlines that lie within 0.75 % of the "
+    text += "diagonal. These are means of the classes; of pixel accuracy, frequent classes decide. The "
+    text += "intervals come from drawing the pictures again, a thousand times."
     if details.get("thresholds") and len(details["classes"]) == 2:
         text += f" A pixel is {quoted(details['classes'][1])} from a probability of "
         text += f"{details['thresholds'][0]:.2f} on, which gave the best mean IoU on validation."
-    table = Table(("Score", "Value", "95 % interval", "What it is"), rows)
+    table = Table(("Score", "Value", "95 % interval"), rows)
     half: Record = {"layout": "half"} if len(details.get("picture_miou") or ()) > 1 else {}
-    return [Panel("The scores", text, table=table, data=half)]
+    return [Panel("The scores", text, table=table, data=half)] if rows else []
 
 
 def _classes(details: Record) -> list[Panel]:
@@ -319,7 +314,7 @@ def _classes(details: Record) -> list[Panel]:
             row.get("pictures"),
             row["share"],
             row["iou"],
-            between(row["interval"]),
+            _unbroken(between(row["interval"])),
             row["dice"],
             row["precision"],
             row["recall"],
@@ -332,6 +327,10 @@ def _classes(details: Record) -> list[Panel]:
     text += "there nor found has none of them; one in too few pictures has no interval."
     full = {"Of all pixels": max((row["share"] for row in details["per_class"]), default=1.0), "IoU": 1.0}
     return [Panel("Class by class", text, table=Table(columns, rows), data={"bars": full})]
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _worst(worst: Sequence[Record]) -> list[Panel]:

@@ -125,9 +125,9 @@ class SegmentationMetric:
         Returns:
             `classes`; `pictures`; `pixels`; `thresholds`; `per_class` [{label, pictures, pixels, share, iou,
             dice, precision, recall, boundary_f1, interval}], None where undefined, the pictures those that
-            show it; `intervals` {"miou", "pixel_accuracy", "boundary_f1": [low, high]}, 95 %, over pictures
-            drawn again; `confusion` [[pixels]], rows are the truth, the last column is what was not seen;
-            `border` and `inside` {"pixels", "wrong", "confusion"}: near a true border, and elsewhere;
+            show it; `intervals` {"miou", "dice", "pixel_accuracy", "boundary_f1": [low, high]}, 95 %, over
+            pictures drawn again; `confusion` [[pixels]], rows are the truth, the last column is what was not
+            seen; `border` and `inside` {"pixels", "wrong", "confusion"}: near a true border, and elsewhere;
             `picture_miou`, of each picture, None where all of it is void.
         """
         counts, times = self._counts(), self._times()
@@ -191,8 +191,9 @@ class SegmentationMetric:
         drawn = _drawn(times, self._pictures)  # (R, 3, K)
         accuracy = drawn[:, 0].sum(axis=1) / np.maximum(1, drawn[:, 2].sum(axis=1))
         overlaps = np.array([_mean(iou(counts)) for counts in drawn])
+        dices = np.array([_mean(dice(counts)) for counts in drawn])
         edges = np.array([_mean(boundary_f1(counts)) for counts in _drawn(times, self._borders)])
-        scores = {"miou": overlaps, "pixel_accuracy": accuracy, "boundary_f1": edges}
+        scores = {"miou": overlaps, "dice": dices, "pixel_accuracy": accuracy, "boundary_f1": edges}
         return {name: _interval(values) for name, values in scores.items()}
 
     def _class_intervals(self, times: NDArray[np.float64] | None) -> list[list[float] | None]:

@@ -99,7 +99,7 @@ def _about_classes(details: Record) -> list[str]:
         found.append(f"{text}.")
     if few and details["pictures"] >= FEW_IN_CLASS:
         text = f"{several(few)} {_was(few)} tested on fewer than {FEW_IN_CLASS} pictures"
-        found.append(f"{text}: the scores of {'it' if len(few) == 1 else 'them'} say little.")
+        found.append(f"{text}: {'its' if len(few) == 1 else 'their'} scores say little.")
     return found
 
 
@@ -137,7 +137,7 @@ def _wide(details: Record) -> str:
         text = text.replace(" to ", " and ")
         return f"{text}: test on more pictures before comparing models."
     if wide:
-        text = f"The IoU of {several(wide)} is known to within {percent(2 * WIDE, 0)} at best"
+        text = f"The IoU of {several(wide)} is known no better than to within {200 * WIDE:.0f} points"
         return f"{text}: test on more pictures of {'it' if len(wide) == 1 else 'them'}."
     return ""
 
