@@ -23,7 +23,7 @@ from nayan.runtime.seams import join_masks
 from nayan.runtime.spec import Spec
 from nayan.runtime.tiles import Tiling, tiles
 from nayan.tasks import CARDS
-from nayan.tasks.segmentation.decode import decode
+from nayan.tasks.predicting import make_predictor
 from nayan.tasks.tiling import choose_tiling
 
 REACH = 10  # px: how far the small network below sees to each side, halvings included
@@ -58,7 +58,7 @@ def run(pixels: np.ndarray) -> Mapping[str, np.ndarray]:
 
 def segmenter(size: tuple[int, int], tiling: Tiling | None = None) -> Predictor:
     spec = Spec("segmentation", "small", {}, ("a", "b", "c"), Preprocess(size, "letterbox"), tiling=tiling)
-    return Predictor(spec, run, decode)
+    return make_predictor(spec, run)
 
 
 def mask_of(predictor: Predictor, image: Image) -> SemanticMask:
