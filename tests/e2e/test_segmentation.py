@@ -158,9 +158,8 @@ def test_a_report_with_its_gallery_is_written(run: Run) -> None:
 
 @pytest.mark.parametrize("tile", [0, 32])
 def test_a_run_that_was_interrupted_ends_as_if_it_never_was(toys: Path, tmp_path: Path, tile: int) -> None:
-    options = {
-        **OPTIONS, "epochs": 2, "batch": 6, "imgsz": 32, "augment": "tissue", "loss": "ce+lovasz", "tile": tile
-    }  # fmt: skip
+    options = {**OPTIONS, "epochs": 2, "batch": 6, "imgsz": 32, "augment": "tissue", "tile": tile}
+    options["loss"] = "ce+lovasz"
     whole = train_tiny(toys, tmp_path / "whole", **options)
     with pytest.raises(Interrupted):
         train_tiny(toys, tmp_path / "part", SignalAt(3), **options)
