@@ -88,7 +88,8 @@ def _decode_one(
         seen = np.zeros(original, bool)
         seen[top:bottom, left:right] = True
         ids[~seen], scores[~seen] = VOID, 0
-    return SemanticMask(ids, scores.astype(np.float32))
+    scores = np.clip(scores, 0, 1, dtype=np.float32)  # averaging ones may give a little more
+    return SemanticMask(ids, scores)
 
 
 class _Window:
@@ -115,7 +116,8 @@ def _window(placement: Placement, size: tuple[int, int]) -> _Window:
         first, last = max(0, round(offset)), min(limit, round(offset + side * scale))
         source.append((first, last))
         begin, end = round((first - offset) / scale), round((last - offset) / scale)
-        shown.append((max(0, begin), min(side, end)))
+        begin = min(max(0, begin), side - 1)
+        shown.append((begin, max(begin + 1, min(side, end))))  # of a tiny picture, one pixel at least
     (top, bottom), (left, right) = source
     (above, below), (before, after) = shown
     return _Window((top, left, bottom, right), (above, before, below, after))
