@@ -5,8 +5,8 @@
 Both learn from segment-camvid at 480x352 on the encoder mobilenetv2_100 with the pack's ImageNet weights,
 one after the other, each for the same time on the clock with all of its reading. The peer is what a tutorial
 shows: Unet, cross-entropy without the void, AdamW at 1e-3, mirrored at random, batch 8, float32, two workers,
-its last weights. Both are scored on test in the pictures' own pixels by the same counts. Targets: `miou` of at least
-0.45, and 3 points above the loop.
+its last weights. Both are scored on test in the pictures' own pixels by the same counts. Targets: `miou` of
+at least 0.45, and 3 points above the loop.
 """
 
 from __future__ import annotations
