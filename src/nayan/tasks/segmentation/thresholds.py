@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 BINS = 200
 """Thresholds that are tried, evenly spaced from 0 to 1."""
 FLAT = 0.002
-"""Mean IoUs that differ by less are the same; the middle of the thresholds that reach them is taken."""
+"""Mean IoUs that differ by less are the same; the middle of the longest range that reaches them is taken."""
 
 
 class ThresholdFit:
@@ -40,4 +40,5 @@ class ThresholdFit:
         first = (total[0] - above[0]) / (total[0] + total[1] - above[1])
         mean = (first + second) / 2
         good = np.flatnonzero(mean >= mean.max() - FLAT)
-        return float(np.median(good) / BINS)
+        runs = np.split(good, np.flatnonzero(np.diff(good) > 1) + 1)  # what lies between two may be poor
+        return float(np.median(max(runs, key=len)) / BINS)
