@@ -17,12 +17,11 @@ from nayan.core.errors import ConfigError
 from nayan.core.events import Event
 from nayan.core.registry import resolve
 from nayan.runtime.fsio import write_file
-from nayan.tasks.cards import TaskCard
 from nayan.training.feeds import Feeds
 from nayan.training.job import Progress
 
 
-def new_folder(config: TrainConfig, card: TaskCard) -> Path:
+def new_folder(config: TrainConfig, opened: Opened) -> Path:
     """Create and return the run's folder: `--out`, or the next free `runs/<task>/<model>[N]`.
 
     Raises:
@@ -36,9 +35,9 @@ def new_folder(config: TrainConfig, card: TaskCard) -> Path:
             )
         config.out.mkdir(parents=True, exist_ok=True)
         return config.out
-    parent = Path("runs") / card.verb
+    parent = Path("runs") / opened.card.verb
     parent.mkdir(parents=True, exist_ok=True)
-    name = config.model or config.backbone or card.default_model
+    name = (config.model or config.backbone or opened.model).replace("/", "_")  # smp/unet
     for number in range(1, 100_000):
         folder = parent / (name if number == 1 else f"{name}{number}")
         try:
