@@ -69,7 +69,7 @@ def few(snapshot: Snapshot) -> Iterator[Finding]:
 def ratio(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield that one class outnumbers another by far."""
     counts = _to_learn_from(snapshot)
-    if not counts:
+    if not counts or snapshot.of_masks:  # of which the pixels count, see `masks.rare`
         return
     large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     if counts[large] > (BOX_RATIO if snapshot.of_boxes else RATIO) * counts[small]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nayan.core.errors import ConfigError
 from nayan.core.registry import Catalog
-from nayan.data.doctor import balance, boxes, duplicates, files, images, reading, sizes
+from nayan.data.doctor import balance, boxes, duplicates, files, images, masks, reading, sizes
 from nayan.data.doctor.findings import Finding
 from nayan.data.doctor.snapshot import Snapshot
 
@@ -69,6 +69,12 @@ CHECKS: Catalog[Check] = Catalog(
         Check("labels.crowded", boxes.crowded),
         Check("labels.nested", boxes.nested),
         Check("sizes.objects", sizes.objects),
+        Check("masks.broken", masks.broken),
+        Check("masks.classes", masks.classes),
+        Check("masks.rare", masks.rare),
+        Check("masks.empty", masks.empty),
+        Check("masks.specks", masks.specks),
+        Check("masks.shifted", masks.shifted),
         Check("labels.near_names", files.near_names),
         Check("labels.suspicious_folders", files.suspicious_folders),
     ],

@@ -12,18 +12,20 @@ from pathlib import Path
 from nayan.core.errors import DataError, FormatError
 from nayan.core.image import PICTURE_SUFFIXES, looks_like_picture, probe
 from nayan.core.machine import cores
-from nayan.core.types import Boxes, Dataset, Label, Sample
+from nayan.core.types import Boxes, Dataset, Label, MaskSource, Sample
 from nayan.data.doctor.look import look_at
+from nayan.data.doctor.mask_look import look_at_mask
 from nayan.data.doctor.snapshot import Fault, FaultKind, FileEntry, Picture, Snapshot, Trouble
 from nayan.data.hashing import content_hash
 from nayan.data.pictures import file_sample, is_ignored, normal
 from nayan.data.readers import recognise
-from nayan.data.readers.base import class_notes, has_boxes
+from nayan.data.readers.base import class_notes, has_boxes, has_masks
 from nayan.data.readers.boxes import box_notes
 from nayan.data.sides import SIDES, choose_side, spaced
 
 Progress = Callable[[int, int], None]
 
+_ALIGNED = 48  # pictures, evenly spaced, of which the edges are compared with the borders of their masks
 _MAX_THREADS = 8  # each may hold a picture of 100 megapixels
 _NOT_ENTERED = {".git", ".svn", ".hg"}  # thousands of files, none of them the user's pictures
 
@@ -58,13 +60,16 @@ def scan(
     reading = _read(root, format=format)
     data = reading.data or [_loose(root, tree.files)]
     work = [(sample, part) for part in data for sample in part.samples]
+    aligned = set(spaced(len(work), _ALIGNED))
     pictures: list[Picture] = []
     with ThreadPoolExecutor(threads or min(cores(), _MAX_THREADS)) as pool:
-        for picture in pool.map(lambda item: _examine(*item), work):
+        for picture in pool.map(lambda at: _examine(*work[at], aligned=at in aligned), range(len(work))):
             pictures.append(picture)
             if on_progress is not None:
                 on_progress(len(pictures), len(work))
-    owned = {os.path.realpath(sample.path) for sample, _ in work if sample.path is not None}
+    masks = (sample.target.path for sample, _ in work if isinstance(sample.target, MaskSource))
+    of_samples = (*(sample.path for sample, _ in work), *masks)
+    owned = {os.path.realpath(path) for path in of_samples if path is not None}
     # Where many pictures share a file, the files are the data, and nothing can be said about them.
     listed = tree.files if owned or not work else {}
     closed = (FileEntry(name, problem=problem) for name, problem in tree.closed.items())
@@ -128,12 +133,14 @@ def _loose(root: Path, paths: Mapping[str, Path]) -> Dataset:
 
 def _new_notes(data: Dataset) -> list[str]:
     """Return the reader's notes without those on classes and background, which have checks of their own."""
+    if has_masks(data.samples):
+        return list(data.notes)
     say = box_notes if has_boxes(data.samples) else class_notes
     told = say(data.samples, data.classes, data.split)
     return [note for note in data.notes if note not in told]
 
 
-def _examine(sample: Sample, data: Dataset) -> Picture:
+def _examine(sample: Sample, data: Dataset, *, aligned: bool) -> Picture:
     label = data.classes[sample.target.index] if isinstance(sample.target, Label) else None
     boxes = sample.target if isinstance(sample.target, Boxes) else None
     picture = Picture(sample.id, data.split, label, boxes=boxes)
@@ -143,13 +150,20 @@ def _examine(sample: Sample, data: Dataset) -> Picture:
     if path is not None and path.stat().st_size == 0:
         return replace(picture, fault=Fault("empty_file", "0 bytes"))
     try:
-        look = look_at(sample.load())
+        image = sample.load()
+        look = look_at(image)
         content = content_hash(sample)
     except DataError as error:
         reason = error.message.removeprefix(f"{path}: ")
         return replace(picture, fault=Fault(_fault_kind(reason), reason))
     info = None if path is None else probe(path)
-    return replace(picture, content=content, info=info, look=look)
+    picture = replace(picture, content=content, info=info, look=look)
+    if not isinstance(sample.target, MaskSource):
+        return picture
+    try:
+        return replace(picture, mask=look_at_mask(sample.target.load().ids, image if aligned else None))
+    except DataError as error:
+        return replace(picture, mask_fault=error.message)
 
 
 def _fault_kind(reason: str) -> FaultKind:

@@ -14,6 +14,7 @@ import numpy as np
 from nayan.core.image import ImageInfo
 from nayan.core.types import Boxes
 from nayan.data.doctor.look import Look
+from nayan.data.doctor.mask_look import MaskLook
 from nayan.data.hashing import near_duplicates
 from nayan.data.sides import SIDES
 
@@ -43,6 +44,8 @@ class Picture:
         look: what its pixels say; None exactly where there is a fault.
         fault: why it cannot be used.
         boxes: its objects; None where they are not known, and where it has a class.
+        mask: what its mask says; None where it has none, or one that cannot be read.
+        mask_fault: why that cannot be read.
     """
 
     id: str
@@ -53,6 +56,8 @@ class Picture:
     look: Look | None = None
     fault: Fault | None = None
     boxes: Boxes | None = None
+    mask: MaskLook | None = None
+    mask_fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +125,18 @@ class Snapshot:
         return any(picture.boxes is not None for picture in self.pictures)
 
     @cached_property
+    def of_masks(self) -> bool:
+        """Whether the ground truth is masks."""
+        return any(picture.mask is not None or picture.mask_fault for picture in self.pictures)
+
+    @cached_property
     def class_counts(self) -> dict[str, dict[str, int]]:
         """{class: {split: number of pictures that show it}}, with zeros, faulty pictures included."""
         counts: Counter[tuple[str | None, str]] = Counter()
         for picture in self.pictures:
-            if picture.boxes is None:
+            if picture.mask is not None:
+                counts.update((self.classes[i], picture.split) for i in picture.mask.classes)
+            elif picture.boxes is None:
                 counts[picture.label, picture.split] += 1
             else:
                 counts.update((self.classes[i], picture.split) for i in set(picture.boxes.labels.tolist()))
