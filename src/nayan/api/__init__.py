@@ -8,6 +8,7 @@ from nayan.api.bundles import check_bundle, export
 from nayan.api.data import convert, doctor, sample, split
 from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
+from nayan.api.portraits import portrait
 from nayan.api.trying import demo
 from nayan.api.using import load, predict, val, watch
 
@@ -20,6 +21,7 @@ __all__ = [
     "export",
     "load",
     "models",
+    "portrait",
     "predict",
     "resume",
     "sample",

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal
 from nayan.api.common import Place, needs_training, open_predictor
 from nayan.core.errors import NotFound
 from nayan.core.types import Dataset
+from nayan.tasks import CARDS
 
 if TYPE_CHECKING:
     from nayan.export import ExportReport
     from nayan.runtime.bundle import Check
+    from nayan.runtime.spec import Spec
 
 
 def export(
@@ -40,14 +42,13 @@ def export(
         ExportError: with the numbers, if the answers differ too much; nothing is written then.
     """
     with needs_training("exporting"):
-        from nayan.data.classes import match_classes
         from nayan.export import export_bundle
         from nayan.runtime.bundle import open_bundle
 
         spec = open_bundle(Path(model)).spec
         trained_on = (spec.provenance.get("data") or {}).get("path")
         place = data or (trained_on if int8 else None)
-        pictures = None if place is None else match_classes(_to_compare(Path(place), format), spec.classes)
+        pictures = None if place is None else _to_compare(Path(place), format, spec)
         return export_bundle(
             Path(model),
             to=to,
@@ -69,11 +70,17 @@ def check_bundle(model: Place, *, backend: str = "auto") -> list[Check]:
     return bundle.check_bundle(Path(model), load=lambda opened: open_predictor(opened, backend))
 
 
-def _to_compare(data: Path, format: str | None) -> Dataset:
-    """Return the validation pictures of a data set; where it has none, those that `val` takes."""
+def _to_compare(data: Path, format: str | None, spec: Spec) -> Dataset:
+    """Return the validation pictures of a data set; where it has none, those that `val` takes.
+
+    Their classes are counted as the model counts them.
+    """
+    from nayan.data.classes import match_classes
     from nayan.data.splits import read_split
 
+    targets = CARDS[spec.task].targets
     try:
-        return read_split(data, "val", format=format)
+        found = read_split(data, "val", format=format, targets=targets)
     except NotFound:
-        return read_split(data, format=format)
+        found = read_split(data, format=format, targets=targets)
+    return match_classes(found, spec.classes)

@@ -13,7 +13,7 @@ from nayan.core.errors import ConfigError, DataError
 from nayan.core.image import open_image
 from nayan.core.registry import resolve
 from nayan.core.story import Story
-from nayan.core.types import Boxes, Dataset
+from nayan.core.types import Boxes, Dataset, MaskSource, SemanticMask
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS, by_verb
 
@@ -67,14 +67,14 @@ def explain(
         channels: of the input, 3 or 1.
         classes: how many classes the network tells apart.
         weights: "imagenet", "coco", "none" or a file.
-        data: the data set that the picture is from, for the looks that compare with its true boxes; for a run
-            by default the data that it was trained on, if the picture is among them.
+        data: the data set that the picture is from, for the looks that compare with its true boxes or mask;
+            for a run by default the data that it was trained on, if the picture is among them.
         format: of the data; None to recognise it.
         **options: of this explanation, such as `layer`, `kernel`, `class_name`.
 
     Raises:
         ConfigError: if a picture or an option is missing or does not fit.
-        DataError: if the picture is not in `data`, or has no boxes there.
+        DataError: if the picture is not in `data`, or has no boxes or mask there.
         NotFound: if there is no such model, explanation, layer or class.
 
     Example:
@@ -87,7 +87,7 @@ def explain(
 
         entry = EXPLANATIONS[what]
         if data is not None and not entry.truth:
-            raise ConfigError(f"{what} does not look at true boxes", hint="leave --data out")
+            raise ConfigError(f"{what} does not look at true boxes or masks", hint="leave --data out")
         if not entry.needs_network and image is None:
             model, image = "", model
         known = None if data is None or image is None else _known(Path(data), Path(image), format)
@@ -112,7 +112,7 @@ def explain(
             classes=restored.classes,
             image=None if image is None else open_image(Path(image)),
             options=options,
-            truth=None if known is None else _truth(known, restored.classes),
+            truth=None if known is None else _truth(known, restored.classes, task=entry.task),
             inputs=restored.inputs,
             decode_args=restored.decode_args,
         )
@@ -135,11 +135,18 @@ def _if_learnt_from(data: Mapping[str, Any], image: Path) -> Dataset | None:
         return None
 
 
-def _truth(known: Dataset, classes: Sequence[str] | None) -> Boxes:
-    """Return the true boxes of the one picture of a data set, counted as a network counts its classes."""
+def _truth(known: Dataset, classes: Sequence[str] | None, *, task: str) -> Boxes | SemanticMask:
+    """Return what is true of the one picture of a data set, counted as a network counts its classes."""
     from nayan.data.classes import match_classes
 
     (sample,) = (known if classes is None else match_classes(known, classes)).samples
+    if task == "segmentation":
+        if not isinstance(sample.target, MaskSource):
+            raise DataError(
+                f"{sample.id}: {known.root} does not say which class each of its pixels has",
+                hint="name a picture with a mask",
+            )
+        return sample.target.load()
     if not isinstance(sample.target, Boxes):
         raise DataError(
             f"{sample.id}: {known.root} does not say which objects are in it",
@@ -173,7 +180,7 @@ def _restored(
                 hint="leave out --imgsz, --channels, --classes and --weights",
             )
         return restore_bundle(open_bundle(path))
-    if re.fullmatch(r"[\w.-]+", description):
+    if re.fullmatch(r"[\w./-]+", description):
         return build_named(description, imgsz=imgsz, channels=channels, classes=classes, weights=weights)
     from nayan.explain.small_model import build_small_model
 

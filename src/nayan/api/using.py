@@ -232,7 +232,9 @@ def val(
 
     bundle = open_bundle(Path(model))
     spec = bundle.spec
-    dataset = match_classes(read_split(Path(data), split, format=format), spec.classes)
+    dataset = match_classes(
+        read_split(Path(data), split, format=format, targets=CARDS[spec.task].targets), spec.classes
+    )
     predictor = in_tiles(open_predictor(bundle, backend, pictures=len(dataset)), tile, overlap)
     metric = resolve(CARDS[spec.task].metric)(spec.classes)
     result = evaluate(predictor, dataset.samples, metric, batch=batch)

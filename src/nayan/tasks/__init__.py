@@ -71,6 +71,7 @@ CARDS = Catalog(
             draw="nayan.tasks.segmentation.draw",
             compact="nayan.tasks.segmentation.packed:compact",
             default_model="unet",
+            photo_model="unet_mobilenetv2_100",
             recipe=Recipe(
                 best_by="miou",
                 scratch_pictures=6_000,

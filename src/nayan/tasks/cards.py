@@ -94,6 +94,8 @@ class TaskCard:
         metric: the `Metric` class.
         draw: the module that paints predictions and evaluations.
         default_model: when the user names none.
+        photo_model: the same for colour pictures, where published weights are wanted; empty where it is no
+            other.
         recipe: how its networks are trained.
         backbone_is_model: whether `--backbone` names an entry of the catalogue; else it is an argument of the
             entry's builder.
@@ -125,3 +127,4 @@ class TaskCard:
     places: bool = False
     prelabels: str = ""
     compact: str = ""
+    photo_model: str = ""

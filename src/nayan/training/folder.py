@@ -19,6 +19,7 @@ from nayan.core.registry import resolve
 from nayan.runtime.fsio import write_file
 from nayan.training.feeds import Feeds
 from nayan.training.job import Progress
+from nayan.training.opening import Opened
 
 
 def new_folder(config: TrainConfig, opened: Opened) -> Path:

@@ -37,9 +37,10 @@ from nayan.training.interrupt import Interrupted
 from nayan.training.job import Job, Progress
 from nayan.training.loop import fit
 from nayan.training.machine import choose_precision, device_kind, make_fabric
+from nayan.training.opening import Opened, open_data
 from nayan.training.plan import fit_epochs, log_plan, measure
 from nayan.training.rounds import plan_rounds
-from nayan.training.setup import Opened, Setup, open_data, set_up
+from nayan.training.setup import Setup, set_up
 
 PACKAGES = ("nayan", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow")
 _COUNTED = {"Label": "pictures", "Boxes": "objects", "MaskSource": "pixels"}
@@ -132,7 +133,7 @@ def train_run(
     fabric = make_fabric(config.device, choose_precision(config.precision, kind))
     main = fabric.is_global_zero
     opened = open_data(config)
-    own = resume_from or (new_folder(config, opened.card) if main else Path())
+    own = resume_from or (new_folder(config, opened) if main else Path())
     folder = Path(fabric.broadcast(str(own)))  # the first process decides for all
     log = EventLog(folder / "events.jsonl", *listeners, Status(folder)) if main else EventLog(None)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,14 @@ import torch
 from lightning_fabric import Fabric
 
 from nayan.core.config import TrainConfig
-from nayan.core.errors import ConfigError, DataError, NotFound
+from nayan.core.errors import ConfigError
 from nayan.core.events import EventLog
 from nayan.core.machine import cores
 from nayan.core.registry import Catalog, resolve
-from nayan.core.types import Boxes, Dataset, Label, MaskSource, Size, Target
+from nayan.core.types import Boxes, Dataset, Label, MaskSource, Size
 from nayan.data.pixels import count_pixels, median_frequency_weights
 from nayan.data.sides import choose_longer_side, choose_shape, choose_side
-from nayan.data.splits import Splits, open_splits
+from nayan.data.splits import Splits
 from nayan.data.tiled import Views, tile_views
 from nayan.parts.weights import (
     WeightsReport,
@@ -30,7 +29,6 @@ from nayan.parts.weights import (
 )
 from nayan.runtime.preprocess import Preprocess
 from nayan.runtime.tiles import Tiling
-from nayan.tasks import CARDS, by_verb
 from nayan.tasks.base import Task
 from nayan.tasks.cards import Entry, TaskCard
 from nayan.tasks.tiling import choose_tiling
@@ -38,6 +36,7 @@ from nayan.training.freeze import Stages, parse_freeze
 from nayan.training.loader import class_weights
 from nayan.training.looks import Looks, look_at
 from nayan.training.machine import SMALL_PICTURE, choose_precision, device_kind, set_threads
+from nayan.training.opening import Opened
 from nayan.training.order import STRIDE, input_sizes
 from nayan.training.policies import AnyAugment, choose_augment
 
@@ -113,11 +112,12 @@ def set_up(
             raise ConfigError(f"--{name.replace('_', '-')} means nothing to {card.name}", hint="leave it out")
     choose("task", card.verb, f"the data have {' or '.join(card.targets)} as targets")
     choose("format", splits.recognition.reader.name, splits.recognition.reason)
-    entry = _entry(config, card)
-    choose("model", entry.name, "the task's default")
+    entry = _entry(config, card, opened.model)
+    choose("model", entry.name, opened.reason)
     if card.backbone_is_model:
         choose("backbone", entry.name, "the model")
-    named = bool(config.backbone) or card.backbone_is_model or entry.pretrained != "imagenet"
+    named = bool(config.backbone or entry.args.get("backbone")) or card.backbone_is_model
+    named = named or entry.pretrained != "imagenet"
     named = named and config.backbone not in entry.own_backbones
     published = entry.pretrained if (entry.weights or config.backbone) and named else "none"
     choose(
@@ -206,32 +206,6 @@ class _Choices:
             self.origins[name] = f"auto: {why}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Opened:
-    """The data of a run, and the task that they are for."""
-
-    splits: Splits
-    card: TaskCard
-
-
-def open_data(config: TrainConfig) -> Opened:
-    """Read the data and find their task.
-
-    Raises:
-        NayanError: if the data cannot be read, or no task (or not the one that was named) learns from them.
-    """
-    splits = open_splits(
-        config.data,
-        format=config.format,
-        val_fraction=config.val_fraction,
-        test_fraction=config.test_fraction,
-        seed=config.seed,
-    )
-    if config.classes:
-        splits = _only_classes(splits, config.classes)
-    return Opened(splits, _card(config, splits))
-
-
 def _check_multi_scale(config: TrainConfig, card: TaskCard, entry: Entry, size: Size) -> None:
     """Raise ConfigError where the size of the input cannot vary as asked for."""
     asked = f"--multi-scale {config.multi_scale:g}"
@@ -268,69 +242,16 @@ def _tiling(config: TrainConfig, card: TaskCard) -> Tiling | None:
     return choose_tiling(card, config.tile, config.overlap)
 
 
-def _only_classes(splits: Splits, names: Sequence[str]) -> Splits:
-    """Return the splits with the samples of some classes only, in the order of the names."""
-    known = splits.train.classes
-    for name in names:
-        if name not in known:
-            raise NotFound("class", name, known)
-    of_pictures = any(isinstance(sample.target, Label) for sample in splits.train.samples)
-    if of_pictures and len(set(names)) < 2:
-        raise ConfigError(f"--classes {' '.join(names)}: a classifier needs at least two classes")
-    index = {known.index(name): position for position, name in enumerate(names)}
-
-    def select(data: Dataset) -> Dataset:
-        kept = tuple(
-            replace(sample, target=target)
-            for sample in data.samples
-            if (target := _renumbered(sample.target, index)) is not None
-        )
-        return replace(data, samples=kept, classes=tuple(names))
-
-    test = select(splits.test) if splits.test else None
-    return replace(splits, train=select(splits.train), val=select(splits.val), test=test)
-
-
-def _renumbered(target: Target, index: Mapping[int, int]) -> Target:
-    """Return the target with the classes of `index` in their new order; None for a picture of another class.
-
-    A picture whose objects are all of other classes is background.
-    """
-    if isinstance(target, Label):
-        return Label(index[target.index]) if target.index in index else None
-    if isinstance(target, Boxes):
-        kept = target.select(np.isin(target.labels, list(index)))
-        labels = np.array([index[int(label)] for label in kept.labels], np.int64)
-        return replace(kept, labels=labels)
-    return None
-
-
-def _card(config: TrainConfig, splits: Splits) -> TaskCard:
-    kinds = {type(s.target).__name__ for s in splits.train.samples if s.target is not None}
-    fitting = [card for card in CARDS if kinds <= set(card.targets)]
-    if config.task:
-        card = by_verb(config.task)
-        if card not in fitting:
-            raise ConfigError(
-                f"--task {config.task} learns from {' or '.join(card.targets)}; "
-                f"the data have {', '.join(kinds)}"
-            )
-        return card
-    if not fitting:
-        raise DataError(f"{config.data}: no task learns from {', '.join(kinds)}", hint="see `nayan models`")
-    return fitting[0]
-
-
-def _entry(config: TrainConfig, card: TaskCard) -> Entry:
+def _entry(config: TrainConfig, card: TaskCard, model: str) -> Entry:
     catalog: Catalog[Entry] = resolve(card.catalog)
     if not card.backbone_is_model:
-        return catalog[config.model or card.default_model]
+        return catalog[model]
     if config.model and config.backbone and config.model != config.backbone:
         raise ConfigError(
             f"--model {config.model} and --backbone {config.backbone} contradict each other",
             hint="for classification the backbone is the model; give one of them",
         )
-    return catalog[config.model or config.backbone or card.default_model]
+    return catalog[model]
 
 
 def _preprocess(entry: Entry, config: TrainConfig, looks: Looks, *, shaped: bool) -> Preprocess:

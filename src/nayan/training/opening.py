@@ -1,0 +1,133 @@
+"""What a run is for: its data, their task, and the model that is trained unless the user names one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nayan.core.config import TrainConfig
+from nayan.core.errors import ConfigError, DataError, NotFound
+from nayan.core.types import Boxes, Dataset, Label, MaskSource, Target
+from nayan.data.classes import Renumbered
+from nayan.data.splits import Splits, open_splits
+from nayan.tasks import CARDS, by_verb
+from nayan.tasks.cards import TaskCard
+from nayan.training.looks import look_at
+
+OTHER = "other"
+"""Class of the pixels that are of none of the classes that `--classes` names."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """The data of a run, the task that they are for, and the model.
+
+    Attributes:
+        splits: the data.
+        card: of the task.
+        model: name of the entry in its catalogue.
+        reason: why, where the user named none.
+    """
+
+    splits: Splits
+    card: TaskCard
+    model: str
+    reason: str
+
+
+def open_data(config: TrainConfig) -> Opened:
+    """Read the data, find their task and choose the model.
+
+    Raises:
+        NayanError: if the data cannot be read, or no task (or not the one that was named) learns from them.
+    """
+    wanted = by_verb(config.task).targets if config.task else ()
+    splits = open_splits(
+        config.data,
+        format=config.format,
+        val_fraction=config.val_fraction,
+        test_fraction=config.test_fraction,
+        seed=config.seed,
+        targets=wanted,
+    )
+    if config.classes:
+        splits = _only_classes(splits, config.classes)
+    card = _card(config, splits)
+    return Opened(splits, card, *_model(config, card, splits))
+
+
+def _model(config: TrainConfig, card: TaskCard, splits: Splits) -> tuple[str, str]:
+    """Return the name of the model and why it is that."""
+    if config.model:
+        return config.model, "the option"
+    if card.backbone_is_model and config.backbone:
+        return config.backbone, "the backbone"
+    usual = card.default_model, "the task's default"
+    if not card.photo_model or config.backbone or config.weights == "none":
+        return usual
+    if look_at(splits.train).gray:
+        return card.default_model, "the pictures are gray, and networks that know photographs know colours"
+    return card.photo_model, "colour pictures: its backbone knows photographs"
+
+
+def _only_classes(splits: Splits, names: Sequence[str]) -> Splits:
+    """Return the splits with the samples of some classes only, in the order of the names.
+
+    Every pixel is something, so in masks the classes that are not named become one more, the first: `OTHER`.
+    """
+    known = splits.train.classes
+    by_pixel = any(isinstance(sample.target, MaskSource) for sample in splits.train.samples)
+    for name in names:
+        if name not in known:
+            raise NotFound("class", name, known)
+    of_pictures = any(isinstance(sample.target, Label) for sample in splits.train.samples)
+    if of_pictures and len(set(names)) < 2:
+        raise ConfigError(f"--classes {' '.join(names)}: a classifier needs at least two classes")
+    if by_pixel:
+        names = (OTHER, *(name for name in names if name != OTHER))
+    index = {known.index(name): position for position, name in enumerate(names) if name in known}
+
+    def select(data: Dataset) -> Dataset:
+        kept = tuple(
+            replace(sample, target=target)
+            for sample in data.samples
+            if (target := _renumbered(sample.target, index, len(known))) is not None
+        )
+        return replace(data, samples=kept, classes=tuple(names))
+
+    test = select(splits.test) if splits.test else None
+    return replace(splits, train=select(splits.train), val=select(splits.val), test=test)
+
+
+def _renumbered(target: Target, index: Mapping[int, int], count: int) -> Target:
+    """Return the target with the classes of `index` in their new order; None for a picture of another class.
+
+    A picture whose objects are all of other classes is background.
+    """
+    if isinstance(target, Label):
+        return Label(index[target.index]) if target.index in index else None
+    if isinstance(target, Boxes):
+        kept = target.select(np.isin(target.labels, list(index)))
+        labels = np.array([index[int(label)] for label in kept.labels], np.int64)
+        return replace(kept, labels=labels)
+    if isinstance(target, MaskSource):
+        return replace(target, load=Renumbered(target.load, tuple(index.get(n, 0) for n in range(count))))
+    return None
+
+
+def _card(config: TrainConfig, splits: Splits) -> TaskCard:
+    kinds = {type(s.target).__name__ for s in splits.train.samples if s.target is not None}
+    fitting = [card for card in CARDS if kinds <= set(card.targets)]
+    if config.task:
+        card = by_verb(config.task)
+        if card not in fitting:
+            raise ConfigError(
+                f"--task {config.task} learns from {' or '.join(card.targets)}; "
+                f"the data have {', '.join(kinds)}"
+            )
+        return card
+    if not fitting:
+        raise DataError(f"{config.data}: no task learns from {', '.join(kinds)}", hint="see `nayan models`")
+    return fitting[0]
