@@ -92,6 +92,7 @@ def parts_of(run: Path, data: Path, *, most: int = 20) -> dict[str, float]:
     spec = predictor.spec
     taken: dict[str, list[float]] = {"candidates_s": [], "network_s": [], "after_s": []}
     samples = read_split(data, "test").samples[: most + 1]
+    shown = {"conf": spec.decode_args["thresholds"]} if "thresholds" in spec.decode_args else {}  # as predict
     for sample in samples:
         pixels, placement = spec.preprocess(sample.load())
         marks = [time.perf_counter()]
@@ -99,7 +100,7 @@ def parts_of(run: Path, data: Path, *, most: int = 20) -> dict[str, float]:
         marks.append(time.perf_counter())
         outputs = predictor.run(pixels[None], **inputs)
         marks.append(time.perf_counter())
-        predictor.decode(outputs, [placement], **spec.decode_args)
+        predictor.decode(outputs, [placement], **spec.decode_args, **shown)
         marks.append(time.perf_counter())
         for name, (start, end) in zip(taken, itertools.pairwise(marks), strict=True):
             taken[name].append(end - start)
