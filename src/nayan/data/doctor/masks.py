@@ -93,8 +93,8 @@ def empty(snapshot: Snapshot) -> Iterator[Finding]:
         kinds = sorted(set(alone.values()))
         yield Finding(
             "masks.empty", "warning" if most else "info",
-            f"{len(alone):,} of {counted(len(looks), 'mask')} {'has' if len(alone) == 1 else 'have'} one class "
-            f"only ({listed([repr(name) for name in kinds])}): {listed(tuple(alone))}",
+            f"{len(alone):,} of {counted(len(looks), 'mask')} {'has' if len(alone) == 1 else 'have'} one "
+            f"class only ({listed([repr(name) for name in kinds])}): {listed(tuple(alone))}",
             tuple(alone), len(alone),
             "Check that the others were not forgotten."
             if most

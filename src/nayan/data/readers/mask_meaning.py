@@ -176,6 +176,12 @@ def _unknown(
 ) -> FormatError:
     first = max(odd, key=lambda value: counts[value])
     path = firsts[first].path
+    if not values.ids:
+        return FormatError(
+            f"{path}: the mask is in colours ({_listed(f'#{value:06x}' for value in odd)}), of which "
+            f"{table.source} says nothing",
+            hint="add them: a classes.csv with the columns name,r,g,b",
+        )
     more = f" and {len(odd) - 1} other values" if len(odd) > 1 else ""
     says = f"stands for no class of {table.source} ({counts[first]:,} pixels)"
     return FormatError(

@@ -197,11 +197,12 @@ def _check_once(rows: Sequence[Row], path: Path) -> None:
             raise LabelError(f"{path}: the {what} {shown} stands twice", hint="a class has one line")
 
 
-_VOC = (
+VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train"),
     "tvmonitor",
 )
+"""Of Pascal VOC (Everingham et al. 2010), as its masks and published segmenters count them."""
 _CITYSCAPES = {
     7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light",
     20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car",
@@ -229,7 +230,7 @@ def voc_colour(number: int) -> int:
 
 def voc_table() -> Table:
     """Return the 20 classes of Pascal VOC with the background, and the border around objects as void."""
-    rows = [Row(name, number, voc_colour(number)) for number, name in enumerate(_VOC)]
+    rows = [Row(name, number, voc_colour(number)) for number, name in enumerate(VOC_CLASSES)]
     return Table((*rows, Row("void", 255, voc_colour(255))), "Pascal VOC")
 
 
