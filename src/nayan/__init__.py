@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nayan.api.data import convert, doctor, sample, split
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
+    from nayan.api.portraits import portrait
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
     from nayan.core.errors import NayanError
@@ -40,6 +41,7 @@ _ADDRESSES = {
     "export": "nayan.api.bundles",
     "load": "nayan.api.using",
     "models": "nayan.api.inside",
+    "portrait": "nayan.api.portraits",
     "predict": "nayan.api.using",
     "resume": "nayan.api.learning",
     "sample": "nayan.api.data",
@@ -62,6 +64,7 @@ __all__ = [
     "export",
     "load",
     "models",
+    "portrait",
     "predict",
     "resume",
     "sample",

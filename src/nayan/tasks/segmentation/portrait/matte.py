@@ -22,7 +22,7 @@ SOLVED_SIDE = 512
 RADIUS, EPS, STEPS = 3, 1e-5, 25
 """Of the windows at the solved size, and how long is solved."""
 
-CERTAIN, BELIEVED, DOUBTED = 100.0, 0.03, 0.001
+CERTAIN, BELIEVED, DOUBTED = 100.0, 0.1, 0.002
 """Trust in the network beyond the band between person and background, and within it where the network is sure
 and where it is not."""
 
