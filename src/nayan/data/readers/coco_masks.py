@@ -114,7 +114,7 @@ def _targets(
     outlines: dict[Any, list[Outline]] = {}
     for index, annotation in enumerate(file.annotations):
         label = numbers.get(names[annotation["category_id"]], 0)
-        line = partial(file.place, "annotations", index)
+        line = partial(_place, file.path, index)
         outlines.setdefault(annotation.get("image_id"), []).append(_outline(annotation, label, line, faults))
     entries: Mapping[str, Any] = boxes.info["coco"]["images"]
     index_of = {image["id"]: index for index, image in enumerate(file.images)}
@@ -128,6 +128,11 @@ def _targets(
             found, info, declared=declared_size(image), place=place, faults=faults
         )
     return targets
+
+
+def _place(path: Path, index: int) -> str:
+    """Return where an annotation stands; unlike `CocoFile.place` it keeps no hold of the whole file."""
+    return load(path).place("annotations", index)
 
 
 def _outline(annotation: Mapping[str, Any], label: int, line: Place, faults: BoxFaults) -> Outline:

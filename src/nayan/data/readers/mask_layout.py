@@ -12,8 +12,10 @@ picture of its split that has its key.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +40,7 @@ _MASKS = frozenset(
         *("mattes", "trimap", "trimaps", "labelids", "pedmasks", "indexlabel", "labelled", "manual"),
     }
 )
+_MOST_FILES = 200_000  # that are listed, to say whether there are masks
 _OTHERS = frozenset({"segmentationobject", "instances", "instance", "visualization", "visualizations"})
 """Folders whose pictures are neither: numbers of objects, and pictures painted over."""
 
@@ -110,7 +113,7 @@ def find_layout(root: Path, *, most: int | None = None) -> Layout:
 
     Args:
         root: the data set.
-        most: files to look at; None for all.
+        most: files of each folder to look at, the first by name; None for all.
 
     Raises:
         FormatError: if a picture has two masks.
@@ -164,9 +167,13 @@ def _by_split(parts: Iterable[_Part]) -> dict[str, tuple[Path, ...]]:
 
 def _parts(root: Path, most: int | None) -> Iterator[_Part]:
     """Yield every picture file with what its path says."""
+    listed: Counter[Path] = Counter()
     for number, path in enumerate(walk(root)):
-        if most is not None and number >= most:
+        listed[path.parent] += 1
+        if most is not None and number >= _MOST_FILES:
             return
+        if most is not None and listed[path.parent] > most:
+            continue
         if path.suffix.lower() in PICTURE_SUFFIXES:
             part = _part(path, path.relative_to(root).parts)
             if part is not None:
@@ -189,6 +196,7 @@ def _part(path: Path, parts: tuple[str, ...]) -> _Part | None:
     return _Part(path, role, split, tuple(folder), normal(path.stem))
 
 
+@cache
 def _folder(name: str) -> tuple[Role | Literal["other"], str, str]:
     """Return what a folder's name says: role, split, and what is left of the name.
 

@@ -58,7 +58,7 @@ from nayan.data.readers.mask_values import Seen, ValueMap, count_values
 SAME_SHAPE = 0.01
 """How far the ratio of the sides of a mask may be from that of its picture: sizes are rounded."""
 
-_LOOKED_AT = 20_000  # files, to say whether there are masks
+_LOOKED_AT = 500  # files of each folder, to say whether there are masks
 _WILD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
