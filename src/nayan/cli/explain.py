@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _NETWORK = Group("Network (of a name or a description)", sort_key=1)
 _ONE_LOOK = Group("For some looks", sort_key=2)
 _DETECTORS = Group("For looks at detectors", sort_key=3)
+_TRUTH = Group("What is really in the picture", sort_key=4)
 
 
 def explain(
@@ -45,12 +46,16 @@ def explain(
             "assignment",
             "candidates",
             "nms",
+            "skips",
+            "losses",
+            "upsampling",
         ],
         Parameter(
             help="layers with their arithmetic; first-layer kernels; what each stage sees; a kernel of yours "
             "slid over a picture; which pixels a unit depends on; where the evidence for a class or a box "
             "lies. Of detectors: where objects may be; where it looks; who learns what; from candidates to "
-            "detections; which boxes are suppressed"
+            "detections; which boxes are suppressed. Of segmenters: what each skip connection carries; what "
+            "each loss makes of a border. Of both: how maps are made larger"
         ),
     ] = "summary",
     out: Annotated[
@@ -85,7 +90,8 @@ def explain(
     at: Annotated[
         str | None,
         Parameter(
-            help="kernel: the pixel whose dot product is written out; anchors: whose cell is drawn",
+            help="kernel: the pixel whose dot product is written out; anchors: whose cell is drawn; cam of a "
+            "segmenter: the one pixel whose class is explained",
             metavar="X,Y",
             group=_ONE_LOOK,
         ),
@@ -102,13 +108,17 @@ def explain(
     data: Annotated[
         Path | None,
         Parameter(
-            help="the data set that the picture is from, for its true boxes, which assignment needs "
-            "[default: what the run was trained on]",
-            group=_DETECTORS,
+            help="the data set that the picture is from, for its true boxes, which assignment needs, or its "
+            "mask [default: what the run was trained on]",
+            group=_TRUTH,
         ),
     ] = None,
     format: Annotated[
-        str | None, Parameter(help="of the data, where it is not recognised", group=_DETECTORS)
+        str | None, Parameter(help="of the data, where it is not recognised", group=_TRUTH)
+    ] = None,
+    fill: Annotated[
+        Literal["mean", "zero"] | None,
+        Parameter(help="skips: what stands in the place of a skip: its mean, or zeros", group=_ONE_LOOK),
     ] = None,
     conf: Annotated[
         float | None,
@@ -152,6 +162,7 @@ def explain(
         "stride": stride,
         "padding": int(padding) if padding is not None and padding.isdigit() else padding,
         "flip": flip or None,
+        "fill": fill,
         "conf": conf,
         "iou": iou,
         "box": box,

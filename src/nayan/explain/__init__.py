@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nayan.core.errors import ConfigError
 from nayan.core.registry import Catalog, resolve
 from nayan.core.story import Story
-from nayan.core.types import Boxes, Image
+from nayan.core.types import Boxes, Image, SemanticMask
 from nayan.explain.subject import Subject
 from nayan.runtime.preprocess import Preprocess
 
@@ -38,6 +38,7 @@ class Explanation:
         truth: what it makes of the true objects of the picture: "" nothing, "uses" where they are known,
             "needs" it cannot do without.
         takes_inputs: whether it knows itself what the network takes beside the pixels.
+        task: name of the task whose networks it looks at; "" for every network.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Explanation:
     needs_image: bool = False
     truth: Literal["", "uses", "needs"] = ""
     takes_inputs: bool = False
+    task: str = ""
 
 
 EXPLANATIONS = Catalog(
@@ -89,7 +91,7 @@ EXPLANATIONS = Catalog(
             "cam",
             "nayan.explain.cam:explain_cam",
             "where in a picture the network found its answer (Grad-CAM), and whether that is true",
-            options=("class_name", "layer", "steps", "seed", "box"),
+            options=("class_name", "layer", "steps", "seed", "box", "at"),
             needs_image=True,
             takes_inputs=True,
         ),
@@ -102,6 +104,7 @@ EXPLANATIONS = Catalog(
             needs_image=True,
             truth="uses",
             takes_inputs=True,
+            task="detection",
         ),
         Explanation(
             "anchors",
@@ -111,6 +114,7 @@ EXPLANATIONS = Catalog(
             needs_image=True,
             truth="uses",
             takes_inputs=True,
+            task="detection",
         ),
         Explanation(
             "assignment",
@@ -119,6 +123,7 @@ EXPLANATIONS = Catalog(
             needs_image=True,
             truth="needs",
             takes_inputs=True,
+            task="detection",
         ),
         Explanation(
             "candidates",
@@ -128,6 +133,7 @@ EXPLANATIONS = Catalog(
             needs_image=True,
             truth="uses",
             takes_inputs=True,
+            task="detection",
         ),
         Explanation(
             "nms",
@@ -137,6 +143,28 @@ EXPLANATIONS = Catalog(
             needs_image=True,
             truth="uses",
             takes_inputs=True,
+            task="detection",
+        ),
+        Explanation(
+            "skips",
+            "nayan.explain.segmentation.skips:explain_skips",
+            "what each skip connection of a segmenter carries: the mask with all, without one, without any",
+            options=("fill",),
+            needs_image=True,
+            truth="uses",
+            task="segmentation",
+        ),
+        Explanation(
+            "losses",
+            "nayan.explain.segmentation.losses:explain_losses",
+            "what each loss makes of a border, a thin thing and a rare class, and which pixels it pushes",
+            truth="uses",
+            task="segmentation",
+        ),
+        Explanation(
+            "upsampling",
+            "nayan.explain.upsampling:explain_upsampling",
+            "how maps are made larger: a transposed convolution by hand, and the checkerboard, measured",
         ),
     ],
 )
@@ -151,7 +179,7 @@ def explain(
     classes: Sequence[str] | None = None,
     image: Image | None = None,
     options: Mapping[str, Any] | None = None,
-    truth: Boxes | None = None,
+    truth: Boxes | SemanticMask | None = None,
     inputs: Mapping[str, Any] | None = None,
     decode_args: Mapping[str, Any] | None = None,
 ) -> Story:
@@ -165,7 +193,8 @@ def explain(
         classes: names in the order of the logits.
         image: an upright RGB picture, where the explanation needs one.
         options: of this explanation, as its entry lists them; None values count as not given.
-        truth: the objects that are really in the picture, in its pixels, for the looks at detectors.
+        truth: what is really in the picture, in its pixels: objects for the looks at detectors, a mask for
+            those at segmenters.
         inputs: what the network takes beside the pixels, and how it is made, as in its catalogue entry.
         decode_args: of a detector, such as the thresholds that were fitted on validation.
 
@@ -182,7 +211,14 @@ def explain(
             guess = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(f"{what} does not take the option {name!r}", hint=f"{guess}it takes: {taken}")
     subject = Subject(
-        network, preprocess, classes, image, truth=truth, inputs=inputs or {}, decode_args=decode_args or {}
+        network,
+        preprocess,
+        classes,
+        image,
+        truth=truth if isinstance(truth, Boxes) else None,
+        mask=truth if isinstance(truth, SemanticMask) else None,
+        inputs=inputs or {},
+        decode_args=decode_args or {},
     )
     if entry.needs_network and network is None:
         raise ConfigError(f"{what} needs a network", hint="name a model, a run or a bundle")

@@ -13,6 +13,8 @@ from typing import Any
 
 from torch import nn
 
+from nayan.parts.upsample import Interpolate
+
 Shape = tuple[int, ...]
 """Of one picture's activations, without the batch axis."""
 
@@ -106,7 +108,7 @@ def size_text(layer: nn.Module, source: Shape, output: Shape) -> str:
         return _checked([_unslide(layer, axis, source[axis + 1]) for axis in (0, 1)], output)
     if isinstance(layer, nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d) and len(source) == 3:
         return _each_axis([_adaptive(source[axis], output[axis]) for axis in (1, 2)])
-    if isinstance(layer, nn.Upsample) and len(source) == 3:
+    if isinstance(layer, nn.Upsample | Interpolate) and len(source) == 3:
         return _each_axis([_upsample(source[axis], output[axis]) for axis in (1, 2)])
     if isinstance(layer, nn.Linear):
         return f"{source[-1]} -> {output[-1]}"

@@ -27,6 +27,8 @@ from nayan.explain.faithfulness import Faithfulness, measure_faithfulness
 from nayan.explain.paint import as_rgb, colour, enlarge, fit, overlay, row, smooth
 from nayan.explain.plot import Curve, curves_svg
 from nayan.explain.record import evaluating, record
+from nayan.explain.segmentation.cam import explain_mask_cam
+from nayan.explain.segmentation.look import logits_of_pixels
 from nayan.explain.stages import as_map, logits_of, map_stages, pixel_batch
 from nayan.explain.subject import Subject
 from nayan.tasks.detection.network import Detector
@@ -93,8 +95,9 @@ def explain_cam(
     steps: int | None = None,
     seed: int = 0,
     box: int | None = None,
+    at: tuple[int, int] | None = None,
 ) -> Story:
-    """Show where the network found a class, or a detector one of its boxes; test whether that is true.
+    """Show where a network found a class, a detector a box, a segmenter its pixels; test whether it is true.
 
     Args:
         subject: needs a network and a picture.
@@ -103,13 +106,15 @@ def explain_cam(
         steps: points of the deletion and insertion curves; by default 16, or fewer for a detector.
         seed: of the random orders that they are compared with.
         box: for a detector: which of its boxes, counted from 1 by falling score; by default the best.
+        at: for a segmenter: (x, y), only the class of this pixel of the picture is explained.
 
     Raises:
         NotFound: if there is no such class or layer.
-        ConfigError: if a classifier is asked for a box.
+        ConfigError: if another network is asked for a box or a pixel.
     """
     model = subject.model
     if isinstance(model, Detector):
+        _refuse_pixel(at)
         from nayan.explain.detection.cam import explain_box_cam
 
         return explain_box_cam(subject, box=box, class_name=class_name, layer=layer, steps=steps, seed=seed)
@@ -117,7 +122,11 @@ def explain_cam(
         raise ConfigError(f"--box {box} is for detectors", hint="use --class-name NAME for a classifier")
     pixels = pixel_batch(subject, model)
     with evaluating(model), torch.no_grad():
-        count = logits_of(model(pixels)).shape[1]
+        raw = model(pixels)
+    if logits_of_pixels(raw, pixels) is not None:
+        return explain_mask_cam(subject, class_name=class_name, layer=layer, steps=steps, seed=seed, at=at)
+    _refuse_pixel(at)
+    count = logits_of(raw).shape[1]
     label = None if class_name is None else subject.class_index(class_name, count)
     cam = grad_cam(model, pixels, label=label, layer=layer)
     count = STEPS if steps is None else steps
@@ -126,6 +135,11 @@ def explain_cam(
     return Story(
         f"Where is {name}?", [_cam_panel(cam, as_rgb(subject.pixels()), name), trust_panel(scores, name)]
     )
+
+
+def _refuse_pixel(at: tuple[int, int] | None) -> None:
+    if at is not None:
+        raise ConfigError(f"--at {at[0]},{at[1]} is for segmenters, which answer for every pixel")
 
 
 def _cam_panel(cam: Cam, picture: Image, name: str) -> Panel:

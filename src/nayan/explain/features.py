@@ -1,16 +1,24 @@
 """What each stage of a network sees in a picture."""
 
+# C channels, (h, w) map size
+
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from nayan.core.story import Panel, Story
 from nayan.core.types import Image
 from nayan.explain.paint import as_rgb, colour, fit, grid, row
-from nayan.explain.record import evaluating, record
-from nayan.explain.stages import as_map, map_stages, pixel_batch
+from nayan.explain.record import evaluating, every_tensor, record
+from nayan.explain.segmentation.look import logits_of_pixels
+from nayan.explain.segmentation.way import inner_steps, way_panel
+from nayan.explain.stages import as_map, is_map, map_stages, own_stages, pixel_batch
 from nayan.explain.subject import Subject
 
 _TILE_PX = 84
@@ -20,10 +28,13 @@ _PICTURE_PX = 300
 def explain_features(subject: Subject, *, layer: str | None = None, channels: int = 12) -> Story:
     """Show the strongest channels of every stage as heat maps beside the picture.
 
+    A stage that puts out several maps shows each of them. Of a segmenter the steps of the way up are shown
+    too, and first of all the whole way, down and up.
+
     Args:
         subject: needs a network and a picture.
         layer: only this stage or sub-module.
-        channels: how many are shown a stage.
+        channels: how many are shown a map.
 
     Raises:
         NotFound: if there is no such layer.
@@ -33,13 +44,33 @@ def explain_features(subject: Subject, *, layer: str | None = None, channels: in
     with evaluating(model), torch.no_grad():
         pixels = pixel_batch(subject, model)
         stages = map_stages(model, pixels, layer=layer)
-        with record(model, stages) as seen:
+        is_way = layer is None and len(own_stages(model)) > 1
+        is_way = is_way and logits_of_pixels(model(pixels), pixels) is not None
+        watched = inner_steps(stages) if is_way else stages
+        with record(model, watched, pick=_new_maps(len(pixels))) as seen:
             model(pixels)
-    panels = [
-        _panel(name, as_map(seen[name])[0].float().cpu().numpy(), picture, channels=channels)
-        for name in stages
-    ]
+    maps = {name: as_map(each)[0].float().cpu().numpy() for name, each in seen.items() if "#" not in name}
+    panels = [_panel(name, each, picture, channels=channels) for name, each in maps.items()]
+    if is_way:
+        panels.insert(0, way_panel(maps, picture, first=next(iter(stages))))
     return Story("What each stage sees", panels)
+
+
+def _new_maps(batch: int) -> Callable[[Any], dict[str, Tensor]]:
+    """Return what picks the maps of an output that no earlier step has put out: some are handed on."""
+    known: list[Tensor] = []
+
+    def pick(output: Any) -> dict[str, Tensor]:
+        maps = [each for each in every_tensor(output) if is_map(each) and len(each) == batch]
+        fresh = {
+            f"[{number}]" if len(maps) > 1 else "": each
+            for number, each in enumerate(maps)
+            if not any(each is old for old in known)
+        }
+        known.extend(fresh.values())
+        return fresh
+
+    return pick
 
 
 def _panel(name: str, maps: NDArray[np.floating], picture: Image, *, channels: int) -> Panel:

@@ -189,7 +189,7 @@ def number_grid(values: NDArray[np.floating], *, tints: Image, cell_px: int = 44
     """Draw an (h, w) table of numbers, each on its own tint.
 
     Args:
-        values: (h, w) numbers.
+        values: (h, w) numbers; NaN leaves a cell empty.
         tints: (h, w, 3) background of each cell.
         cell_px: side of a cell.
         font_px: size of the digits.
@@ -203,7 +203,7 @@ def number_grid(values: NDArray[np.floating], *, tints: Image, cell_px: int = 44
         )
         pen.text(
             ((x + 0.5) * cell_px, (y + 0.5) * cell_px),
-            short(float(value)),
+            "" if np.isnan(value) else short(float(value)),
             fill=INK if bright else PAPER,
             font=font(font_px),
             anchor="mm",

@@ -103,6 +103,42 @@ def counts_svg(
     return document(parts, width=640, height=bottom + 50, title=title)
 
 
+def lines_svg(curves: Sequence[Curve], *, title: str, x_label: str, y_label: str) -> Svg:
+    """Return a drawing of lines over any numbers, with the legend in one row under the title.
+
+    Args:
+        curves: of the same x, rising.
+        title: above.
+        x_label: what is varied.
+        y_label: what is shown.
+
+    >>> lines_svg([Curve("a", [-1, 1], [0, -3])], title="t", x_label="x", y_label="y")[:4]
+    '<svg'
+    """
+    x, values = curves[0].x, [float(y) for curve in curves for y in curve.y]
+    low, high = min(0.0, *values), max(0.0, *values)
+    frame = Frame((x[0], x[-1]), (low, high if high > low else low + 1), (64, 72, 616, 372))
+    left, top, right, bottom = frame.box
+    parts = [label(title, left - 12, 24, font_size=15, font_weight=600)]
+    parts += frame.rows(ticks(low, high)) + frame.columns(ticks(x[0], x[-1], count=8))
+    if low < 0 < high:
+        parts.append(element("line", x1=left, x2=right, y1=frame.y(0), y2=frame.y(0), stroke=MUTED))
+    middle = (top + bottom) / 2
+    parts.append(label(x_label, (left + right) / 2, bottom + 38, text_anchor="middle", fill=MUTED))
+    turned = f"rotate(-90 16 {middle})"
+    parts.append(label(y_label, 16, middle, text_anchor="middle", fill=MUTED, transform=turned))
+    at = left - 12
+    for curve in curves:
+        dash = "6 4" if curve.dashed else None
+        look = {"stroke": curve.stroke, "stroke_width": 2, "stroke_dasharray": dash, "fill": "none"}
+        points = " ".join(f"{frame.x(a):.1f},{frame.y(b):.1f}" for a, b in zip(curve.x, curve.y, strict=True))
+        parts.append(element("polyline", points=points, stroke_linejoin="round", **look))
+        parts.append(element("line", x1=at, x2=at + 22, y1=46, y2=46, **look))
+        parts.append(label(curve.label, at + 28, 50))
+        at += 46 + text_width(curve.label)
+    return document(parts, width=640, height=bottom + 50, title=title)
+
+
 def _counted(curve: Curve, frame: Frame, *, height: float) -> list[Svg]:
     """Return a curve with a dot at each of its points, and its line of the legend."""
     left = frame.box[0] - 12

@@ -100,6 +100,31 @@ def own_stages(model: nn.Module) -> dict[str, nn.Module]:
     return named
 
 
+def parts_of(stage: nn.Module) -> dict[str, nn.Module]:
+    """Return the steps within a stage by their names: its sub-modules, or theirs where it has only one.
+
+    Lists and dictionaries of modules, which never run themselves, give way to what they hold.
+    """
+    found = _children(stage)
+    while len(found) == 1:
+        ((name, only),) = found.items()
+        inner = _children(only)
+        if not inner:
+            break
+        found = {f"{name}.{part}": module for part, module in inner.items()}
+    return found
+
+
+def _children(module: nn.Module) -> dict[str, nn.Module]:
+    found: dict[str, nn.Module] = {}
+    for name, child in module.named_children():
+        if isinstance(child, nn.ModuleList | nn.ModuleDict):
+            found |= {f"{name}.{key}": each for key, each in _children(child).items()}
+        else:
+            found[name] = child
+    return found
+
+
 def _running(stage: nn.Module, registered: Set[nn.Module]) -> nn.Module:
     while isinstance(stage, nn.Sequential) and stage not in registered and len(stage):
         stage = stage[-1]

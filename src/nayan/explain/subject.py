@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, NotFound
-from nayan.core.types import Boxes, Image
+from nayan.core.types import Boxes, Image, SemanticMask
 from nayan.runtime.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Subject:
         truth: the objects that are really in it, in its pixels; None where they are not known.
         inputs: what the network takes beside the pixels, and how it is made (`runtime.proposals`).
         decode_args: how the network's outputs become predictions, such as fitted thresholds.
+        mask: which class every pixel of it really has; None where that is not known.
     """
 
     network: nn.Module | None
@@ -39,6 +40,7 @@ class Subject:
     truth: Boxes | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     decode_args: Mapping[str, Any] = field(default_factory=dict)
+    mask: SemanticMask | None = None
 
     @property
     def model(self) -> nn.Module:

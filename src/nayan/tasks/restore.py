@@ -11,6 +11,7 @@ from torch import nn
 
 from nayan.core.errors import BundleError, WeightsError
 from nayan.core.registry import Catalog, resolve
+from nayan.data.readers.mask_tables import VOC_CLASSES
 from nayan.runtime.bundle import Bundle
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks import CARDS
@@ -87,7 +88,8 @@ def build_named(
         imgsz: side of the input in pixels; by default that of the published weights.
         channels: 3 or 1; by default 3, or 1 for a network that was made for gray pictures.
         classes: how many it tells apart, or their names; by default those of its published weights: 1000, the
-            80 of COCO for a detector, or 10 for gray pictures.
+            80 of COCO for a detector, the 21 of Pascal VOC for a segmenter, or 10 for gray pictures; 2 for a
+            segmenter of gray pictures.
         weights: "imagenet", "coco", "none" or a .safetensors file.
 
     Raises:
@@ -98,7 +100,7 @@ def build_named(
     from nayan.parts.weights import load_weights
 
     card, entry = _find(name)
-    channels = channels or (1 if entry.gray else 3)
+    channels = channels or (1 if _made_for_gray(entry) else 3)
     preprocess = replace(
         entry.preprocess,
         size=(imgsz, imgsz) if imgsz else entry.preprocess.size,
@@ -108,7 +110,7 @@ def build_named(
     )
     args: dict[str, Any] = {"channels": channels, "size": preprocess.size}
     args |= {"mean": preprocess.mean, "std": preprocess.std}
-    if "backbone" in entry.args:
+    if card.backbone_is_model and "backbone" in entry.args:
         args["head"] = "pool" if classes else "paper"
     names = _class_names(card, entry, classes)
     network = _build(card, entry, names, args)
@@ -130,8 +132,16 @@ def _find(name: str) -> tuple[TaskCard, Entry]:
 def _class_names(card: TaskCard, entry: Entry, classes: int | Sequence[str] | None) -> Sequence[str]:
     if classes is None and "Boxes" in card.targets:
         return COCO_CLASSES
-    count = (10 if entry.gray else 1000) if classes is None else classes
+    gray = _made_for_gray(entry)
+    if classes is None and "MaskSource" in card.targets:
+        return ("background", "foreground") if gray else VOC_CLASSES
+    count = (10 if gray else 1000) if classes is None else classes
     return [str(index) for index in range(count)] if isinstance(count, int) else count
+
+
+def _made_for_gray(entry: Entry) -> bool:
+    """Say whether the network of a paper saw gray pictures: those with weights were all made for colours."""
+    return entry.gray and not entry.weights
 
 
 def _build(card: TaskCard, entry: Entry, classes: Sequence[str], args: dict[str, Any]) -> nn.Module:

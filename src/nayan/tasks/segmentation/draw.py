@@ -31,6 +31,7 @@ __all__ = [
     "colour_of",
     "grid",
     "mistake",
+    "paint_mask",
     "panels",
     "sheet",
     "summary",
@@ -78,7 +79,7 @@ def annotate(image: Image, prediction: SemanticMask, classes: Sequence[str]) -> 
     _check(image, prediction.ids, classes)
     factor = max(1, math.ceil(MIN_SIDE / max(image.shape[:2])))
     ids = prediction.ids.repeat(factor, axis=0).repeat(factor, axis=1)
-    picture = _painted(image.repeat(factor, axis=0).repeat(factor, axis=1), ids, classes)
+    picture = paint_mask(image.repeat(factor, axis=0).repeat(factor, axis=1), ids, classes)
     return _with_names(picture, _shares(prediction.ids, classes))
 
 
@@ -108,7 +109,7 @@ def annotate_things(image: Image, things: Things) -> Image:
     labels = things.labels.repeat(factor, axis=0).repeat(factor, axis=1)
     # Neighbours have numbers close by: a step that shares no factor with the length parts their colours.
     ids = np.where(labels > 0, (labels * 7) % len(PALETTE) + 1, 0).astype(np.uint8)
-    picture = _painted(image.repeat(factor, axis=0).repeat(factor, axis=1), ids, _COUNTED)
+    picture = paint_mask(image.repeat(factor, axis=0).repeat(factor, axis=1), ids, _COUNTED)
     size = max(11, round(0.016 * max(picture.shape[:2])))
     canvas = PillowImage.fromarray(picture)
     pen = ImageDraw.Draw(canvas)
@@ -138,7 +139,7 @@ def sheet(images: Sequence[Image], targets: Sequence[Target], classes: Sequence[
         if isinstance(mask, SemanticMask):
             _check(image, mask.ids, classes)
             small = _shrunk(image, SHEET_SIDE)
-            painted.append(_painted(small, _fitted(mask.ids, small), classes))
+            painted.append(paint_mask(small, _fitted(mask.ids, small), classes))
             captions.append(", ".join(name for name, _, _ in _shares(mask.ids, classes)[:3]))
         else:
             painted.append(image)
@@ -164,7 +165,7 @@ def mistake(image: Image, record: Mapping[str, Any], classes: Sequence[str]) -> 
     wrong = (truth != found) & (truth != VOID)
     differ[wrong] = (0.25 * differ[wrong] + 0.75 * np.array(WRONG)).astype(np.uint8)
     _hatch(differ, truth == VOID)
-    pictures = [small, _painted(small, truth, classes), _painted(small, found, classes), differ]
+    pictures = [small, paint_mask(small, truth, classes), paint_mask(small, found, classes), differ]
     named = [_tagged(*each) for each in zip(pictures, ("picture", "truth", "found", "wrong"), strict=True)]
     board = np.concatenate([np.concatenate(pair, axis=1) for pair in (named[:2], named[2:])])
     shares = _shares(np.concatenate((truth.ravel(), found.ravel())), classes)
@@ -179,8 +180,14 @@ def _check(image: Image, ids: NDArray[np.uint8], classes: Sequence[str]) -> None
         raise ShapeError(f"class {known.max()} needs a name, there are {len(classes)}")
 
 
-def _painted(image: Image, ids: NDArray[np.uint8], classes: Sequence[str]) -> Image:
-    """Return the picture with veils, borders and the hatching of what is not known."""
+def paint_mask(image: Image, ids: NDArray[np.uint8], classes: Sequence[str]) -> Image:
+    """Return a copy of the picture with veils, borders and the hatching of what is not known.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        ids: (H, W) classes.
+        classes: their names; one that means "background" is left as it is.
+    """
     colours = colour_table(classes)
     share = np.zeros(256, np.float32)
     share[: len(classes)] = [0.0 if is_ground(name) else VEIL for name in classes]
