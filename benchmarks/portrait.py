@@ -47,7 +47,7 @@ def main() -> None:
             found = matte(image, probability)
             rows.append((iou(probability, truth), iou(found, truth), difference(probability, truth)))
             rows[-1] += (difference(found, truth),)
-        network_iou, matte_iou, network_off, matte_off = np.mean(rows, axis=0)
+        network_iou, matte_iou, network_off, matte_off = np.mean(rows, axis=0).tolist()
         print(
             f"border {name}: IoU {network_iou:.3f} -> {matte_iou:.3f}, mean difference {network_off:.4f} -> "
             f"{matte_off:.4f}, {(time.process_time() - began) / len(people):.2f} s of processor a picture"

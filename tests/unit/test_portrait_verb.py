@@ -1,6 +1,7 @@
 """`nayan portrait` with a tiny real model: what is red is the person."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from nayan.runtime.predictor import Predictor
 from nayan.runtime.preprocess import Preprocess
 from nayan.runtime.spec import Spec
 from nayan.tasks.segmentation.decode import decode
-from nayan.tasks.segmentation.portrait.making import background_of, person_index
+from nayan.tasks.segmentation.portrait.making import background_of, person_index, person_probability
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,8 @@ def test_a_folder_of_portraits_and_one_picture_without_anybody(
     assert failed["error"] == "no person was found in the picture"
     made = next(record for record in records if "file" in record)
     assert made["share"] == pytest.approx(np.pi * 25**2 / (90 * 120), rel=0.05)
-    assert Image.open(made["file"]).mode == "RGBA"
+    with Image.open(made["file"]) as written:
+        assert written.mode == "RGBA"
 
 
 def test_nobody_in_any_picture_is_exit_code_3(
@@ -146,11 +148,23 @@ def test_backgrounds_are_words_colours_or_pictures(photo: Path, tmp_path: Path) 
         background_of(str(tmp_path / "text.jpg"))
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_threshold_that_was_fitted_becomes_one_half(model: Path, index: int) -> None:
+    loaded = nayan.load(model)
+    image = np.full((64, 64, 3), (110, 118, 0), np.uint8)  # the second class with a probability of 0.168
+    plain = person_probability(loaded, image, index)
+    fitted = replace(
+        loaded, spec=loaded.spec.with_(decode_args={"thresholds": [float(1 / (1 + np.exp(1.6)))]})
+    )
+    np.testing.assert_allclose(plain, (0.832, 0.168)[index], atol=1e-3)
+    np.testing.assert_allclose(person_probability(fitted, image, index), 0.5, atol=1e-3)
+
+
 def test_the_person_is_who_is_named_or_can_be_meant() -> None:
     assert person_index(("sky", "people", "road"), None) == 1
     assert person_index(("figure", "background"), None) == 0
     assert person_index(("a", "b", "c"), "C") == 2
     with pytest.raises(ConfigError, match=r"none of the classes is a person: 0, 1, 2, 3, 4, 5, 6, 7, \.\.\."):
         person_index([str(n) for n in range(20)], None)
-    with pytest.raises(ConfigError, match=r"none of the classes is a person: a, b, c$"):
+    with pytest.raises(ConfigError, match=r"none of the classes is a person: a, b, c\n"):
         person_index(("a", "b", "c"), None)

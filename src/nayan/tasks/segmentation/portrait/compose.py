@@ -82,7 +82,7 @@ def portrait(image: Image, probability: Floats, look: Look | None = None) -> Por
     look = look or Look()
     diagonal = math.hypot(*image.shape[:2])
     alpha = matte(image, probability, feather=look.feather * diagonal / 1000)
-    front, back = colours_apart(image.astype(np.float32) / 255, alpha)
+    front, back = colours_apart((image / 255).astype(np.float32), alpha)
     if isinstance(look.background, str) and look.background == "none":
         layers = np.concatenate((front, alpha[..., None]), axis=2)
         return Portrait(_rounded(layers), alpha)
@@ -94,7 +94,7 @@ def portrait(image: Image, probability: Floats, look: Look | None = None) -> Por
 def _behind(look: Look, back: Floats, alpha: Floats, *, radius: float) -> Floats:
     """Return the levels of the new background, (H, W, 3) in [0, 1]."""
     if isinstance(look.background, np.ndarray):
-        return _covering(look.background, alpha.shape[0], alpha.shape[1]).astype(np.float32) / 255
+        return (_covering(look.background, alpha.shape[0], alpha.shape[1]) / 255).astype(np.float32)
     if isinstance(look.background, tuple):
         return np.broadcast_to(np.array(look.background, np.float32) / 255, back.shape)
     if look.background == "gray":

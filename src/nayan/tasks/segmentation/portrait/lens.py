@@ -31,7 +31,7 @@ def disc(radius: float) -> Floats:
     steps = (np.arange((2 * half + 1) * fine) + 0.5) / fine - half - 0.5
     inside = np.hypot(steps[:, None], steps) <= max(radius, 0.5)
     kernel = inside.reshape(2 * half + 1, fine, 2 * half + 1, fine).mean(axis=(1, 3))
-    return (kernel / kernel.sum()).astype(np.float32)
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def lens_blur(light: Floats, weight: Floats, *, radius: float, bloom: float = BLOOM) -> Floats:
@@ -57,7 +57,7 @@ def lens_blur(light: Floats, weight: Floats, *, radius: float, bloom: float = BL
     both = np.concatenate((light * weight[..., None], weight[..., None]), axis=2)
     small = np.asarray(cv2.resize(both, size, interpolation=cv2.INTER_AREA), np.float32)
     known = small[..., 3:]
-    colours = small[..., :3] / np.maximum(known, 1e-4)
+    colours: Floats = (small[..., :3] / np.maximum(known, 1e-4)).astype(np.float32)
     bright = _brightened(colours, known[..., 0], kernel, bloom)
     spread = _convolved(np.concatenate((bright * known, known), axis=2), kernel)
     far = _far(small, radius * scale)

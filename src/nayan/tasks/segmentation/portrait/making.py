@@ -83,10 +83,22 @@ def person_index(classes: Sequence[str], name: str | None) -> int:
 
 
 def person_probability(predictor: Predictor, image: Image, index: int) -> Floats:
-    """Return (H, W), how probable a class is in each pixel of a picture."""
-    pixels, placement = predictor.spec.preprocess(image)
+    """Return (H, W), how probable a class is in each pixel of a picture.
+
+    Of two classes with a threshold that was fitted on validation, the probability is bent so that the
+    threshold comes to lie at one half.
+    """
+    spec = predictor.spec
+    pixels, placement = spec.preprocess(image)
     raw = predictor.run(pixels[None])
-    return probability_map(np.asarray(raw["probabilities"][0], np.float32), placement, index)
+    probability = probability_map(np.asarray(raw["probabilities"][0], np.float32), placement, index)
+    thresholds = spec.decode_args.get("thresholds")
+    if not thresholds:
+        return probability
+    second = float(np.clip(thresholds[0], 0.01, 0.99))
+    least = second if index == 1 else 1 - second
+    bent = np.interp(probability, (0.0, least, 1.0), (0.0, 0.5, 1.0))
+    return bent.astype(np.float32)
 
 
 def make_portraits(
