@@ -44,8 +44,7 @@ def data_sets(draw: st.DrawFn, *, void: bool) -> dict[str, Dataset]:
             ids = np.kron(coarse, np.ones((block, block)))[:height, :width].astype(np.uint8)
             if void and draw(st.booleans()):
                 ids[rng.random(ids.shape) < 0.1] = VOID
-            # Nothing else says how many classes there are, where a table does not.
-            id = draw(st.sampled_from(["", "deep/", "images/", "masks/", "ü/"])) + f"{number}"
+            id = draw(st.sampled_from(["", "deep/", "images/", "masks/", "ü/"])) + f"{split}{number}"
             target = MaskSource(partial(SemanticMask, ids))
             samples.append(Sample(id, partial(plain, seed, height, width), target))
         splits[split] = Dataset(tuple(samples), classes, Path("drawn"), "drawn", split=split)

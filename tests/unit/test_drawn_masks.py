@@ -318,3 +318,20 @@ def test_a_picture_inside_of_labelmes_file_has_a_mask_too(tmp_path: Path) -> Non
     found = reader.read(root, "train")
     assert covered(only(found), 1) == (1, 1, 4, 4, 9)
     assert isinstance(found.samples[0].target.load(), SemanticMask)
+
+
+def test_what_cocos_reader_cannot_decide_is_left_to_it(tmp_path: Path) -> None:
+    root = coco(tmp_path, cat([rectangle(1, 1, 5, 5)]))
+    table = root / "annotations/instances.json"
+    (root / "annotations/instances_b.json").write_text(table.read_text())
+    assert READERS["coco_masks"].sniff(root).score == 0.6
+    with pytest.raises(FormatError, match="could both be the annotations"):
+        READERS["coco_masks"].read(root, "all")
+
+
+def test_a_labelme_file_without_its_picture_is_left_out(tmp_path: Path) -> None:
+    root = labelme(tmp_path, shape("rectangle", [[1, 1], [4, 4]]))
+    (root / "b.json").write_text((root / "a.json").read_text().replace("a.jpg", "b.jpg"))
+    data = READERS["labelme_masks"].read(root, "all")
+    assert len(data) == 1
+    assert any("whose file does not exist" in note for note in data.notes)

@@ -6,7 +6,7 @@ import pytest
 from masked import halves, masked, masks_of
 
 from nayan.core.errors import ConfigError, DataError, FormatError, LabelError, NotFound
-from nayan.data.readers import recognise
+from nayan.data.readers import mask_layout, recognise
 from nayan.data.readers.folder import FolderReader
 from nayan.data.readers.masks import MasksReader
 from nayan.data.splits import open_splits, write_splits
@@ -171,3 +171,12 @@ def test_pictures_without_splits_are_shared_out_by_chance(tmp_path: Path) -> Non
     assert any("seed 0, by chance" in note for note in splits.notes)
     with pytest.raises(ConfigError, match="a table of classes cannot hold masks"):
         write_splits(splits, tmp_path.parent / "made.csv")
+
+
+def test_recognising_lists_some_files_of_each_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"train/images/{n}.jpg": n for n in range(5)} | {f"train/masks/{n}.png": MASK for n in range(5)}
+    root = masked(tmp_path, files)
+    assert len(mask_layout.find_layout(root, most=2).pairs) == 2
+    monkeypatch.setattr(mask_layout, "_MOST_FILES", 6)
+    assert len(mask_layout.find_layout(root, most=5).pairs) == 1
+    assert len(mask_layout.find_layout(root).pairs) == 5
