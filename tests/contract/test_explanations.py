@@ -15,10 +15,12 @@ from nayan.core.types import Boxes
 from nayan.explain import EXPLANATIONS, explain
 from nayan.runtime.preprocess import Preprocess
 from nayan.tasks.classification.models import lenet
+from nayan.tasks.detection.models.yolo import yolo
 
 DIGITS = Preprocess((28, 28), "stretch", mean=(0.5,), std=(0.5,), channels=1)
-ANY_NETWORK = [entry for entry in EXPLANATIONS if not entry.truth]
-DETECTORS_ONLY = [entry for entry in EXPLANATIONS if entry.truth]
+ANY_NETWORK = [entry for entry in EXPLANATIONS if not entry.task]
+DETECTORS_ONLY = [entry for entry in EXPLANATIONS if entry.task == "detection"]
+SEGMENTERS_ONLY = [entry for entry in EXPLANATIONS if entry.task == "segmentation"]
 QUICK = {"cam": {"steps": 2}, "receptive": {"samples": 1}}
 
 
@@ -60,10 +62,26 @@ def test_a_look_at_detectors_refuses_a_classifier(entry, network, image):
         explain(network, what=entry.name, preprocess=DIGITS, image=image, truth=Boxes.none())
 
 
+@pytest.mark.parametrize("entry", SEGMENTERS_ONLY, ids=lambda entry: entry.name)
+def test_a_look_at_segmenters_refuses_a_classifier_and_a_detector(entry, network, image):
+    with pytest.raises(ConfigError, match=r"is for segmenters, and \w+ is none") as caught:
+        explain(network, what=entry.name, preprocess=DIGITS, image=image)
+    assert "--task segment" in caught.value.hint
+    small = Preprocess((64, 64), "letterbox")
+    with pytest.raises(ConfigError, match="Yolo is none"):
+        explain(yolo(["cat"], size=(64, 64), mean=small.mean, std=small.std), what=entry.name,
+                preprocess=small, image=image)  # fmt: skip
+
+
+def test_every_explanation_is_of_a_task_or_of_all_networks():
+    assert len(ANY_NETWORK) + len(DETECTORS_ONLY) + len(SEGMENTERS_ONLY) == len(EXPLANATIONS)
+    assert all(entry.task for entry in EXPLANATIONS if entry.truth)
+
+
 @pytest.mark.parametrize("entry", EXPLANATIONS, ids=lambda entry: entry.name)
 def test_the_options_of_the_table_are_those_of_the_function(entry):
     _, *options = inspect.signature(resolve(entry.function)).parameters
-    assert entry.takes_inputs or not entry.truth
+    assert entry.takes_inputs or entry.task != "detection"
     assert tuple(options) == entry.options
 
 

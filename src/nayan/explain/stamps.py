@@ -59,8 +59,9 @@ def transposed(values: Numbers, kernel: Numbers, *, stride: int, padding: int = 
     """
     size = (values.shape[0], values.shape[1])
     total = np.zeros(output_size(size, kernel.shape[0], stride, width=kernel.shape[1]))
-    for (row, column), value in np.ndenumerate(values):
-        total += np.nan_to_num(stamp(float(value), kernel, at=(row, column), size=size, stride=stride))
+    reach = [(side - 1) * stride + 1 for side in size]
+    for (y, x), weight in np.ndenumerate(kernel):  # one number of the kernel of all stamps at once
+        total[y : y + reach[0] : stride, x : x + reach[1] : stride] += weight * values
     height, width = total.shape
     return total[padding : height - padding, padding : width - padding]
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nayan.core.errors import ConfigError
-from nayan.explain.record import evaluating, every_tensor, record
+from nayan.explain.record import evaluating, every_tensor
 from nayan.explain.segmentation.look import dense_logits
 from nayan.explain.stages import own_stages
 
@@ -58,27 +58,45 @@ def skips_of(model: nn.Module, pixels: Tensor) -> list[Skip]:
         model: a segmenter with `stages()`.
         pixels: (1, channels, h, w) float.
     """
-    source = pixels.detach().clone().requires_grad_()
-    stages = own_stages(model)
-    pick = lambda output: {f"[{n}]": t for n, t in enumerate(every_tensor(output))}  # noqa: E731
-    with evaluating(model), torch.enable_grad(), record(model, stages, gradients=True, pick=pick) as seen:
-        total = dense_logits(model, model(source), source).sum()
-        live = seen.live
-        looked_at = torch.autograd.grad(total, list(live.values()), allow_unused=True)
     found: list[Skip] = []
-    for stage, module in list(stages.items())[:-1]:
-        used = [
-            (int(key[len(stage) + 1 : -1]), live[key])
-            for key, gradient in zip(live, looked_at, strict=True)
-            if key.startswith(f"{stage}[") and gradient is not None and live[key].ndim == 4
-        ]
-        used.sort(key=lambda each: -each[1].shape[2])
-        found += [_skip(stage, module, number, each, source) for number, each in used[:-1]]
+    with evaluating(model):
+        for stage, module in list(own_stages(model).items())[:-1]:
+            read = [(number, each) for number, each in _read_later(model, module, pixels) if each.ndim == 4]
+            read.sort(key=lambda one: -one[1].shape[2])
+            found += [_skip(stage, module, number, each, pixels) for number, each in read[:-1]]
     return found
 
 
-def _skip(stage: str, module: nn.Module, number: int, each: Tensor, source: Tensor) -> Skip:
-    stride = round(source.shape[2] / each.shape[2])
+def _read_later(model: nn.Module, module: nn.Module, pixels: Tensor) -> list[tuple[int, Tensor]]:
+    """Return which tensors of a stage's output the answer depends on after the stage, with their numbers.
+
+    Each is cut off from what it was made of, so that a map that only the stage itself goes on with has no
+    gradient.
+    """
+    cut: list[Tensor] = []
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        tensors = every_tensor(output)
+        cut.extend(each.detach().requires_grad_() for each in tensors)
+        # a copy each: what comes later may work in place, but not on what a gradient is asked of
+        return rebuilt(output, {id(old): new.clone() for old, new in zip(tensors, cut, strict=True)})
+
+    handle = module.register_forward_hook(hook)
+    try:
+        with torch.enable_grad():
+            total = dense_logits(model, model(pixels), pixels).sum()
+            gradients = torch.autograd.grad(total, cut, allow_unused=True)
+    finally:
+        handle.remove()
+    return [
+        (number, each)
+        for number, (each, gradient) in enumerate(zip(cut, gradients, strict=True))
+        if gradient is not None
+    ]
+
+
+def _skip(stage: str, module: nn.Module, number: int, each: Tensor, pixels: Tensor) -> Skip:
+    stride = round(pixels.shape[2] / each.shape[2])
     return Skip(stage, module, number, stride, (each.shape[1], each.shape[2], each.shape[3]))
 
 
