@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nayan.core.story import Panel, Story, Table
+from nayan.core.story import Panel, Story
 from nayan.core.types import Image
 from nayan.explain import stamps
-from nayan.explain.checkerboard import SEEN, Checker, measure, patterns
+from nayan.explain.checkerboard import measure
 from nayan.explain.climbs import Climb, watching
-from nayan.explain.paint import colour, enlarge, fit, grid, number_grid, row, smooth
+from nayan.explain.own_climbs import map_image, measured_panels, percent, stacked, steps_panel
+from nayan.explain.paint import colour, grid, number_grid, row
 from nayan.explain.record import evaluating, first_tensor
 from nayan.explain.stages import device_of, pixel_batch
 from nayan.explain.subject import Subject
@@ -26,11 +27,7 @@ KERNEL = np.array([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]])
 UNEQUAL = np.array([[0.6, 1.2], [1.3, 0.9]])
 """A 2x2 kernel as it may be learnt: nothing overlaps, but the four places of a cell are not alike."""
 
-DRAWN = 6
-"""Most steps of a network that are drawn."""
-
 _CELL = 38
-_TILE_PX = 200
 
 
 def explain_upsampling(subject: Subject) -> Story:
@@ -41,9 +38,9 @@ def explain_upsampling(subject: Subject) -> Story:
     """
     panels = [_stamping(), _overlapping(), _beside(), _on_a_picture()]
     climbs, result = _climbs_of(subject)
-    panels.append(_steps(climbs, subject))
+    panels.append(steps_panel(climbs, subject))
     if subject.image is not None and climbs:
-        panels += _measured(climbs, result)
+        panels += measured_panels(climbs, result)
     return Story("How maps are made larger", panels)
 
 
@@ -70,7 +67,7 @@ def _stamping() -> Panel:
         "pixel's stamp lies stride = 2 further on. Where stamps overlap they add up. So 2x2 pixels become "
         "(2 - 1)*2 + 3 = 5 rows and columns. Row 2, column 2 (from 0) lies under all four stamps: "
         f"{middle}. Row 2, column 1 under two: {edge}.",
-        image=_stacked([first, second]),
+        image=stacked([first, second]),
         data={"input": INPUT.tolist(), "kernel": KERNEL.tolist(), "output": total.tolist(), "stride": 2},
     )
 
@@ -130,14 +127,14 @@ def _on_a_picture() -> Panel:
         "kernel 2, all equal (nearest)": (np.ones((2, 2)), 0),
         "kernel 4, of bilinear": (np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 16, 1),
     }
-    pictures, captions, shares = [_map_image(disc)], ["14x14"], {}
+    pictures, captions, shares = [map_image(disc)], ["14x14"], {}
     for name, (kernel, padding) in by.items():
         large = disc
         for _ in range(3):
             large = stamps.transposed(large, kernel, stride=2, padding=padding)
         shares[name] = measure(large[None], 2).pattern
-        pictures.append(_map_image(large))
-        captions.append(f"{name}: {_percent(shares[name])}")
+        pictures.append(map_image(large))
+        captions.append(f"{name}: {percent(shares[name])}")
     return Panel(
         "The same in three steps",
         "A soft disc made twice as large three times over, as decoders do. The number is the share of the "
@@ -164,205 +161,6 @@ def _climbs_of(subject: Subject) -> tuple[list[Climb], NDArray[np.float32] | Non
     return climbs, answer[0].float().cpu().numpy()
 
 
-def _steps(climbs: list[Climb], subject: Subject) -> Panel:
-    """Return the panel of the table of the network's own steps up."""
-    if not climbs:
-        return Panel(
-            "This network's steps up",
-            f"{type(subject.model).__name__} makes no map larger.",
-            data={"steps": []},
-        )
-    rows = tuple(
-        (
-            each.name,
-            each.kind,
-            f"{_x(each.before)} -> {_x(each.after)}",
-            _overlap(each),
-            "" if each.unevenness is None else _percent(each.unevenness),
-        )
-        for each in climbs
-    )
-    uneven = [each for each in climbs if each.unevenness is not None]
-    told = f"It makes maps larger {len(climbs)} times" if len(climbs) > 1 else "It makes a map larger once"
-    if uneven:
-        worst = max(uneven, key=lambda each: each.unevenness or 0.0)
-        told += (
-            ". The last column is what its weights make of a map of ones: the spread over the places of a "
-            f"cell, 0 % being perfectly even; most in {worst.name}, {_percent(worst.unevenness or 0.0)}. "
-            "Random weights begin uneven."
-        )
-    else:
-        told += (
-            ", by rules alone: nothing in its way up is learnt, so that no weights can make a checkerboard."
-        )
-    return Panel(
-        "This network's steps up",
-        told,
-        table=Table(("layer", "how", "size", "overlaps", "unevenness of its weights"), rows),
-        data={
-            "steps": [
-                {
-                    "layer": each.name,
-                    "how": each.kind,
-                    "factor": each.factor,
-                    "before": list(each.before.shape),
-                    "after": list(each.after.shape),
-                    "unevenness": each.unevenness,
-                }
-                for each in climbs
-            ]
-        },
-    )
-
-
-def _overlap(each: Climb) -> str:
-    if not each.kernel:
-        return ""
-    return (
-        "even" if each.kernel % each.stride == 0 else f"uneven: {each.stride} does not divide {each.kernel}"
-    )
-
-
-def _measured(climbs: list[Climb], result: NDArray[np.float32] | None) -> list[Panel]:
-    """Return the panels of the checkerboard in the network's own maps."""
-    large = [each for each in climbs if each.factor > 1 and min(each.after.shape[1:]) >= 4 * each.factor]
-    found = [(each, measure(each.after, each.factor), _by_bilinear(each)) for each in large]
-    if not found:
-        return []
-    rows = [
-        (
-            each.name,
-            each.kind,
-            each.factor,
-            _percent(checker.pattern),
-            _percent(checker.detail),
-            _percent(by_rule),
-        )
-        for each, checker, by_rule in found
-    ]
-    data = [
-        {
-            "layer": each.name,
-            "factor": each.factor,
-            "pattern": checker.pattern,
-            "detail": checker.detail,
-            "bilinear_detail": by_rule,
-            "phases": np.round(checker.phases, 5).tolist(),
-        }
-        for each, checker, by_rule in found
-    ]
-    last = None if result is None else measure(result, 2)
-    if last is not None:
-        rows.append(("(the answer)", "", 2, _percent(last.pattern), _percent(last.detail), ""))
-    worst, most, _ = max(found, key=lambda one: one[1].pattern)
-    columns = ("layer", "how", "times", "repeats in every cell", "finer than its input", "by bilinear")
-    return [
-        Panel(
-            "The checkerboard in this network",
-            "Measured on this picture, right behind each step. 'Repeats in every cell' is the share of the "
-            "variance that is the same in every cell of the step. 'Finer than its input' is the share of "
-            "the power at frequencies that the coarser map cannot hold, so that the step itself has made "
-            "it: edges that it learnt to sharpen, or a checkerboard; beside it what bilinear interpolation "
-            f"of the same input has. {_verdict(worst, most, last)}",
-            image=_rows([(each, checker) for each, checker, _ in found[:DRAWN]]),
-            table=Table(columns, tuple(rows)),
-            data={
-                "steps": data,
-                "answer": None if last is None else {"pattern": last.pattern, "detail": last.detail},
-            },
-        )
-    ]
-
-
-def _verdict(worst: Climb, most: Checker, last: Checker | None) -> str:
-    if most.pattern < SEEN:
-        told = f"No step leaves a pattern worth a word: at most {_percent(most.pattern)}, in {worst.name}."
-    else:
-        told = f"The strongest pattern, {_percent(most.pattern)}, lies behind {worst.name}."
-    if last is None:
-        return told
-    if last.pattern >= SEEN:
-        return f"{told} {_percent(last.pattern)} of it is still in the answer."
-    return f"{told} In the answer {_percent(last.pattern)} is left of it."
-
-
-def _by_bilinear(each: Climb) -> float:
-    """Return the share of fine detail in a bilinear enlargement of the same input."""
-    large = np.stack([stamps.bilinear(channel.astype(np.float64), each.factor) for channel in each.before])
-    return measure(large, each.factor).detail
-
-
-def _rows(found: list[tuple[Climb, Checker]]) -> Image:
-    """Return for each step: its input, its output, a part of that close up, and the spectrum."""
-    lines = []
-    for each, checker in found:
-        channel = int(_patterned(each.after, each.factor).argmax())
-        out = each.after[channel]
-        side = min(16 * each.factor, *out.shape)
-        top, left = _liveliest(out, side)
-        close = out[top : top + side, left : left + side]
-        spectrum = np.log10(checker.spectrum + checker.spectrum.max() * 1e-6 + 1e-12)
-        strongest = each.before[int(each.before.std(axis=(1, 2)).argmax())]
-        tiles = [_map_image(strongest), _map_image(out), _map_image(close), _map_image(spectrum, "magma")]
-        lines.append(
-            row(
-                tiles,
-                captions=[
-                    f"into {each.name}"[-34:],
-                    f"out: channel {channel}",
-                    f"{side}x{side} of it",
-                    "spectrum, log",
-                ],
-            )
-        )
-    return _stacked(lines)
-
-
-def _patterned(maps: NDArray[np.float32], factor: int) -> NDArray[np.float64]:
-    """Return (C,): the pattern's share in each channel; of channels without one, how much they vary."""
-    shares = patterns(maps, factor)
-    spread = maps.std(axis=(1, 2)).astype(np.float64)
-    return np.where(spread > 0.05 * maps.std(), shares, 0.0) + 1e-9 * spread
-
-
-def _liveliest(values: NDArray[np.float32], side: int) -> tuple[int, int]:
-    """Return (top, left) of the window that varies most, of windows half a side apart."""
-    step = max(1, side // 2)
-    places = [
-        (top, left)
-        for top in range(0, values.shape[0] - side + 1, step)
-        for left in range(0, values.shape[1] - side + 1, step)
-    ]
-    return max(places, key=lambda p: float(values[p[0] : p[0] + side, p[1] : p[1] + side].std()))
-
-
-def _map_image(values: NDArray[np.floating], palette: str = "viridis") -> Image:
-    painted = colour(values, palette="magma" if palette == "magma" else "viridis")
-    if max(values.shape) > 2 * _TILE_PX:
-        return fit(painted, _TILE_PX)
-    scale = _TILE_PX / max(values.shape)
-    size = (max(1, round(values.shape[0] * scale)), max(1, round(values.shape[1] * scale)))
-    if scale >= 1:
-        return enlarge(painted, size)
-    return colour(smooth(values, size), palette="magma" if palette == "magma" else "viridis")
-
-
 def _numbers(values: NDArray[np.float64], high: float) -> Image:
     tints = colour(np.nan_to_num(values), palette="signed", low=-1.6 * high, high=1.6 * high)
     return number_grid(values, tints=tints, cell_px=_CELL, font_px=14)
-
-
-def _stacked(pictures: list[Image]) -> Image:
-    """Return pictures below each other on white."""
-    width = max(each.shape[1] for each in pictures)
-    return np.concatenate(
-        [np.pad(each, ((0, 0), (0, width - each.shape[1]), (0, 0)), constant_values=255) for each in pictures]
-    )
-
-
-def _x(maps: NDArray[np.float32]) -> str:
-    return "x".join(map(str, maps.shape))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

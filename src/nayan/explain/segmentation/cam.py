@@ -215,15 +215,13 @@ def _panel(
     name = look.names[label]
     picture = fit(as_rgb(subject.pixels()), _PICTURE_PX)
     size = (picture.shape[0], picture.shape[1])
-    spread = np.clip(smooth(cam.heat, (where.shape[0], where.shape[1])), 0, 1)
-    inside = float(spread[where].sum() / (spread.sum() or 1.0))
-    even = float(where.mean())
+    inside, even = _share_inside(cam, where), float(where.mean())
     seen = masked(picture, np.where(where, np.uint8(label), np.uint8(VOID - 1)), look.names)
     seen = _marked(picture, where) if at is not None else seen
     cells = f"{cam.heat.shape[0]}x{cam.heat.shape[1]}"
     p = float(look.probabilities[label][where].mean())
-    nothing = "" if cam.heat.any() else " Nothing in this map speaks for the class."
     what = f"the pixel at x = {at[0]}, y = {at[1]}" if at else f"the {int(where.sum()):,} pixels of {name}"
+    nothing = "" if cam.heat.any() else " Nothing in this map speaks for the class."
     told = (
         f"{inside:.0%} of the heat lies on these pixels themselves, which are {even:.0%} of the input; what "
         "lies elsewhere is the surroundings that help to tell what it is."
@@ -253,6 +251,12 @@ def _panel(
             "heat": np.round(cam.heat, 4).tolist(),
         },
     )
+
+
+def _share_inside(cam: MaskCam, where: NDArray[np.bool_]) -> float:
+    """Return how much of the heat lies on the pixels that were explained, in [0, 1]."""
+    spread = np.clip(smooth(cam.heat, (where.shape[0], where.shape[1])), 0, 1)
+    return float(spread[where].sum() / (spread.sum() or 1.0))
 
 
 def _marked(picture: NDArray[np.uint8], where: NDArray[np.bool_]) -> NDArray[np.uint8]:
