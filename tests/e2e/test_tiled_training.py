@@ -167,7 +167,9 @@ def test_classes_of_whole_pictures_are_not_cut_into_tiles(tmp_path: Path, colour
     signs = draw_signs(tmp_path / "signs")
     with pytest.raises(ConfigError, match="--tile 32: classification answers for whole pictures"):
         train_tiny(signs, tmp_path / "run", tile=32)
-    with pytest.raises(ConfigError, match=r"--multi-scale 0\.5 is for detectors, this is classification"):
+    with pytest.raises(
+        ConfigError, match=r"--multi-scale 0\.5 is for detection and segmentation, this is classification"
+    ):
         train_tiny(signs, tmp_path / "run", multi_scale=0.5)
     with pytest.raises(ConfigError, match="--tile 32: classification answers for whole pictures"):
         nayan.predict(colour_bundle, signs, tile=32)

@@ -13,7 +13,7 @@ from nayan.cli.val import scores_text
 
 def demo(
     *,
-    task: Annotated[str, Parameter(help="classify or detect")] = "classify",
+    task: Annotated[str, Parameter(help="classify, detect or segment")] = "classify",
     out: Annotated[
         Path | None, Parameter(help="a new folder; by default demo, demo2, ...", metavar="DIR")
     ] = None,
@@ -39,7 +39,7 @@ def demo(
         f"look at      {result['picture']}",
         "",
         "now with pictures of your own:",
-        "  nayan doctor PICTURES        one folder a class, or with boxes in COCO, YOLO, VOC, ...",
+        "  nayan doctor PICTURES        a folder a class, boxes in COCO, YOLO, VOC, ..., or masks",
         "  nayan train PICTURES",
     ]
     return common.output(result, "\n".join(lines))
