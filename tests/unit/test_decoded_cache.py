@@ -86,11 +86,19 @@ def test_threads_may_fill_it_together(place: Path | None) -> None:
     cache.close()
 
 
-def test_only_pictures_are_taken(place: Path | None) -> None:
-    cache = DecodedCache(1, limit_bytes=10**6, path=place)
-    with pytest.raises(ShapeError, match="a picture is"):
-        cache.put(0, np.zeros((4, 4), np.uint8))
+def test_only_pictures_and_masks_are_taken(place: Path | None) -> None:
+    cache = DecodedCache(2, limit_bytes=10**6, path=place)
+    cache.put(0, np.ones((4, 5), np.uint8))
+    kept = cache.get(0)
+    refused = []
+    for other in (np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4), np.float32), np.zeros((0, 4), np.uint8)):
+        with pytest.raises(ShapeError, match=r"pictures \(H, W, 3\) and masks \(H, W\) are kept"):
+            cache.put(1, other)  # type: ignore[arg-type]
+        refused.append(cache.get(1))
     cache.close()
+    assert kept is not None
+    assert kept.shape == (4, 5)
+    assert refused == [None] * 3
 
 
 def test_closing_forgets_everything_but_views_in_use(place: Path | None) -> None:
