@@ -1,8 +1,10 @@
 """`nayan explain` finds the true boxes of a picture, and gives networks what they take beside the pixels."""
 
+import json
 from pathlib import Path
 
 import boxed
+import masked
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch import nn
 
 from nayan import api
 from nayan.cli import main
-from nayan.core.errors import ConfigError, DataError
+from nayan.core.errors import ConfigError, DataError, NotFound
 from nayan.data.pictures import find_sample
 from nayan.data.splits import read_split
 from nayan.explain import explain
@@ -67,9 +69,10 @@ def test_a_run_finds_the_boxes_in_what_it_was_trained_on_while_it_is_there(
 ) -> None:
     from nayan.api.inside import _if_learnt_from
 
-    known = _if_learnt_from({"path": str(data), "format": "coco"}, picture(data))
+    known = _if_learnt_from({"path": str(data), "format": "coco"}, picture(data), targets=("Boxes",))
     assert len(known.samples[0].target) == 2
-    assert _if_learnt_from({"path": str(tmp_path / "gone"), "format": None}, picture(data)) is None
+    gone = {"path": str(tmp_path / "gone"), "format": None}
+    assert _if_learnt_from(gone, picture(data), targets=("Boxes",)) is None
 
 
 def test_a_detector_by_its_name_has_the_classes_of_coco() -> None:
@@ -89,6 +92,59 @@ def test_the_command_writes_pictures_and_tells_the_story(
     assert "gave way to" in told
     assert "objects found" in told
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scenes")
+    table = "name,r,g,b\nground,0,0,0\nleft,250,0,0\nright,0,0,250\n"
+    masked.masked(root, {"images/one.png": 1, "images/two.png": 2, "classes.csv": table})
+    colours = {0: (0, 0, 0), 1: (250, 0, 0), 2: (0, 0, 250)}
+    (root / "masks").mkdir()
+    for name in ("one", "two"):
+        masked.painted(masked.halves(1, 2), colours).save(root / "masks" / f"{name}.png")
+    return root
+
+
+def test_the_true_mask_comes_from_the_data_set_with_its_classes(scenes: Path) -> None:
+    picture = scenes / "images" / "one.png"
+    story = api.explain("unet", picture, what="skips", data=scenes, imgsz=32, channels=3)
+    assert story.panels[0].data["against"] == "truth"
+    pushed = api.explain("unet", picture, what="losses", data=scenes, imgsz=32)
+    assert pushed.panels[-1].title == "On this picture"
+
+
+def test_data_that_say_something_else_are_refused(data: Path, scenes: Path) -> None:
+    with pytest.raises(DataError, match=r"holds boxes .*, wanted masks"):
+        api.explain("unet", picture(data), what="skips", data=data, imgsz=32)
+    with pytest.raises(DataError, match=r"holds masks .*, wanted boxes"):
+        api.explain("yolo", scenes / "images" / "one.png", what="anchors", data=scenes, imgsz=64)
+
+
+def test_a_segmenter_by_its_name_is_as_its_paper_has_it() -> None:
+    named = build_named("unet", imgsz=32)
+    assert (named.preprocess.channels, named.classes) == (1, ("background", "foreground"))
+    published = build_named("unet_mobilenetv2_100", imgsz=64)
+    assert (published.preprocess.channels, len(published.classes)) == (3, 21)
+    assert published.classes[0] == "background"
+
+
+def test_a_name_may_have_a_slash_and_no_picture_is_needed_for_how_maps_grow() -> None:
+    pytest.importorskip("segmentation_models_pytorch")
+    story = api.explain("smp/linknet", what="upsampling", imgsz=64)
+    assert next(step["how"] for step in story.panels[-1].data["steps"]) == "transposed 4x4, stride 2"
+    with pytest.raises(NotFound, match="no model is named 'smp/linknett'"):
+        api.explain("smp/linknett", what="upsampling")
+
+
+def test_the_command_takes_what_replaces_a_skip_and_the_pixel_of_a_cam(
+    scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["explain", "unet", str(scenes / "images" / "one.png"), "--imgsz", "32"]
+    assert main([*given, "--what", "skips", "--fill", "zero", "--json", "--out", str(tmp_path / "a")]) == 0
+    assert json.loads(capsys.readouterr().out)["panels"][0]["data"]["fill"] == "zero"
+    assert main([*given, "--what", "cam", "--at", "3,4", "--out", str(tmp_path / "b")]) == 0
+    assert "the pixel at x = 3, y = 4" in capsys.readouterr().out
 
 
 def test_a_network_that_takes_proposals_is_given_them_by_looks_that_know_nothing_of_it() -> None:

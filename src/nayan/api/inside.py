@@ -90,7 +90,10 @@ def explain(
             raise ConfigError(f"{what} does not look at true boxes or masks", hint="leave --data out")
         if not entry.needs_network and image is None:
             model, image = "", model
-        known = None if data is None or image is None else _known(Path(data), Path(image), format)
+        wanted = CARDS[entry.task].targets if entry.task else ()
+        known = None
+        if data is not None and image is not None:
+            known = _known(Path(data), Path(image), format, targets=wanted)
         if known is not None and not Path(model).exists():
             if classes is not None:
                 raise ConfigError(
@@ -104,7 +107,7 @@ def explain(
             bare = replace(_SMALL, size=(imgsz or 320,) * 2, fit="letterbox")
             restored = Restored(None, _SMALL if what == "kernel" else bare, known.classes if known else None)
         elif known is None and entry.truth and restored.trained_on and image is not None:
-            known = _if_learnt_from(restored.trained_on, Path(image))
+            known = _if_learnt_from(restored.trained_on, Path(image), targets=wanted)
         return tell(
             restored.network,
             what=what,
@@ -118,19 +121,19 @@ def explain(
         )
 
 
-def _known(data: Path, image: Path, format: str | None) -> Dataset:
-    """Return the data set with only this picture of it."""
+def _known(data: Path, image: Path, format: str | None, *, targets: Sequence[str]) -> Dataset:
+    """Return the data set with only this picture of it; outlines as what `targets` names."""
     from nayan.data.pictures import find_sample
     from nayan.data.splits import read_split
 
-    dataset = read_split(data, "all", format=format)
+    dataset = read_split(data, "all", format=format, targets=targets)
     return replace(dataset, samples=(find_sample(dataset, image),))
 
 
-def _if_learnt_from(data: Mapping[str, Any], image: Path) -> Dataset | None:
+def _if_learnt_from(data: Mapping[str, Any], image: Path, *, targets: Sequence[str]) -> Dataset | None:
     """Return the data that a model was trained on with only this picture, if it is still there and in it."""
     try:
-        return _known(Path(data["path"]), image, data.get("format"))
+        return _known(Path(data["path"]), image, data.get("format"), targets=targets)
     except DataError:
         return None
 

@@ -108,9 +108,9 @@ def measured_panels(climbs: list[Climb], result: NDArray[np.float32] | None) -> 
         "Measured on this picture, right behind each step. 'Repeats in every cell' is the share of the "
         "variance that is the same in every cell of the step. 'Finer than its input' is the share of "
         "the power at frequencies that the coarser map cannot hold, so that the step itself has made "
-        "it: edges that it learnt to sharpen, or a checkerboard; beside it what bilinear interpolation "
-        f"of the same input has. {_verdict(worst, most, last)}",
-        image=_rows(found[:DRAWN]),
+        "it: edges that it learnt to sharpen, or a checkerboard that shows in some places only; beside it "
+        f"what bilinear interpolation of the same input has. {_verdict(worst, most, last)}",
+        image=_rows(found[:DRAWN], result),
         table=Table(columns, tuple(rows)),
         data={"steps": steps, "answer": answer},
     )
@@ -136,9 +136,10 @@ def _verdict(worst: Climb, most: Checker, last: Checker | None) -> str:
         told = f"The strongest pattern, {percent(most.pattern)}, lies behind {worst.name}."
     if last is None:
         return told
-    left = "it has come through" if last.pattern >= SEEN else "the layers after it have smoothed it out"
-    kept = f"; {left}" if most.pattern >= SEEN else ""
-    return f"{told} In the answer it is {percent(last.pattern)}{kept}."
+    return (
+        f"{told} Of the answer, {percent(last.pattern)} repeats in every cell of 2x2 pixels, and "
+        f"{percent(last.detail)} is finer than two pixels; its row, the last, shows whether edges or a board."
+    )
 
 
 def _by_bilinear(each: Climb) -> float:
@@ -147,30 +148,32 @@ def _by_bilinear(each: Climb) -> float:
     return measure(large, each.factor).detail
 
 
-def _rows(found: list[tuple[Climb, Checker]]) -> Image:
-    """Return for each step: its input, its output, a part of that close up, and the spectrum."""
+def _rows(found: list[tuple[Climb, Checker]], answer: NDArray[np.float32] | None) -> Image:
+    """Return for each step its input, its output, a part of that close up, its spectrum; last the answer."""
     lines = []
     for each, checker in found:
         channel = int(_patterned(each.after, each.factor).argmax())
-        out = each.after[channel]
-        side = min(16 * each.factor, *out.shape)
-        top, left = _liveliest(out, side)
-        close = out[top : top + side, left : left + side]
-        spectrum = np.log10(checker.spectrum + checker.spectrum.max() * 1e-6 + 1e-12)
         strongest = each.before[int(each.before.std(axis=(1, 2)).argmax())]
-        tiles = [map_image(strongest), map_image(out), map_image(close), map_image(spectrum, "magma")]
-        lines.append(
-            row(
-                tiles,
-                captions=[
-                    f"into {each.name}"[-34:],
-                    f"out: channel {channel}",
-                    f"{side}x{side} of it",
-                    "spectrum, log",
-                ],
-            )
-        )
+        tiles, captions = _seen(each.after[channel], 16 * each.factor, checker)
+        captions[0] = f"out: channel {channel}"
+        lines.append(row([map_image(strongest), *tiles], captions=[f"into {each.name}"[-34:], *captions]))
+    if answer is not None:
+        channel = int(answer.std(axis=(1, 2)).argmax())
+        tiles, captions = _seen(answer[channel], 32, measure(answer, 2))
+        captions[0] = f"the answer: class {channel}"
+        blank = np.full_like(tiles[0], 255)
+        lines.append(row([blank, *tiles], captions=["", *captions]))
     return stacked(lines)
+
+
+def _seen(values: NDArray[np.float32], side: int, checker: Checker) -> tuple[list[Image], list[str]]:
+    """Return pictures of an (H, W) map, its liveliest part close up, and the spectrum, with captions."""
+    side = min(side, *values.shape)
+    top, left = _liveliest(values, side)
+    close = values[top : top + side, left : left + side]
+    spectrum = np.log10(checker.spectrum + checker.spectrum.max() * 1e-6 + 1e-12)
+    tiles = [map_image(values), map_image(close), map_image(spectrum, "magma")]
+    return tiles, ["", f"{side}x{side} of it", "spectrum, log"]
 
 
 def _patterned(maps: NDArray[np.float32], factor: int) -> NDArray[np.float64]:

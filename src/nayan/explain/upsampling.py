@@ -7,6 +7,8 @@ Sources: see `stamps` and `checkerboard`; the networks' own ways up are in `naya
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -44,6 +46,7 @@ def explain_upsampling(subject: Subject) -> Story:
     return Story("How maps are made larger", panels)
 
 
+@cache
 def _stamping() -> Panel:
     """Return the panel of every stamp of a small grid, and their sum."""
     size = (INPUT.shape[0], INPUT.shape[1])
@@ -72,6 +75,7 @@ def _stamping() -> Panel:
     )
 
 
+@cache
 def _overlapping() -> Panel:
     """Return the panel of how many stamps meet in each pixel, for several kernels."""
     size = (4, 4)
@@ -96,6 +100,7 @@ def _overlapping() -> Panel:
     )
 
 
+@cache
 def _beside() -> Panel:
     """Return the panel of the same numbers by rules."""
     values = np.array([[0.0, 8.0], [8.0, 16.0]])
@@ -117,6 +122,7 @@ def _beside() -> Panel:
     )
 
 
+@cache
 def _on_a_picture() -> Panel:
     """Return the panel of a soft disc made eight times as large in three steps."""
     y, x = np.mgrid[:14, :14] - 6.5

@@ -220,7 +220,7 @@ def _panel(
     seen = _marked(picture, where) if at is not None else seen
     cells = f"{cam.heat.shape[0]}x{cam.heat.shape[1]}"
     p = float(look.probabilities[label][where].mean())
-    what = f"the pixel at x = {at[0]}, y = {at[1]}" if at else f"the {int(where.sum()):,} pixels of {name}"
+    what = f"the pixel at x = {at[0]}, y = {at[1]}" if at else f"its {int(where.sum()):,} pixels"
     nothing = "" if cam.heat.any() else " Nothing in this map speaks for the class."
     told = (
         f"{inside:.0%} of the heat lies on these pixels themselves, which are {even:.0%} of the input; what "
@@ -230,7 +230,7 @@ def _panel(
     )
     return Panel(
         f"What speaks for {name}",
-        f"The network gives {what} {name} with a probability of {p:.1%} on average. Bright is where "
+        f"The network gives {name} a probability of {p:.1%} in {what}, on average. Bright is where "
         f"{cam.layer} ({cam.channels} maps of {cells} cells) speaks for that; the map is enlarged from those "
         f"cells, so its borders are no finer than they. {told}{nothing}",
         image=row(

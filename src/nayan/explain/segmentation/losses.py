@@ -12,6 +12,7 @@ however wrong it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,6 @@ from nayan.explain.plot import Curve, lines_svg
 from nayan.explain.record import evaluating
 from nayan.explain.segmentation.edges import (
     MISSED,
-    Scene,
     overlooked,
     scene,
     sliding_border,
@@ -78,7 +78,7 @@ def explain_losses(subject: Subject) -> Story:
     pixels = pixel_batch(subject, model) if subject.image is not None else _gray(subject)
     with evaluating(model), torch.no_grad():
         logits = dense_logits(model, model(pixels), pixels)
-    panels = [*_sliding(), *_finding(), _pushed(scene())]
+    panels = [*_sliding(), *_finding(), _pushed()]
     if subject.image is not None and subject.mask is not None:
         panels.append(_on_picture(subject, logits))
     return Story("What each loss pushes", panels)
@@ -122,7 +122,8 @@ def _gray(subject: Subject) -> Tensor:
     return torch.full((1, subject.preprocess.channels, *subject.preprocess.size), 128.0)
 
 
-def _sliding() -> list[Panel]:
+@cache
+def _sliding() -> tuple[Panel, ...]:
     """Return the panels of value and slope while a border slides past the true one."""
     places = torch.linspace(TRUE_AT - SPAN, TRUE_AT + SPAN, 65, requires_grad=True)
     x = (places.detach() - TRUE_AT).tolist()
@@ -159,10 +160,11 @@ def _sliding() -> list[Panel]:
         ),
         data={"offset_px": x, "slopes": {name: _rounded(each) for name, each in slopes.items()}},
     )
-    return [worth, pull]
+    return (worth, pull)
 
 
-def _finding() -> list[Panel]:
+@cache
+def _finding() -> tuple[Panel, ...]:
     """Return the panels of a thin thing and of a rare one that are found more and more."""
     things = {"A thin line": thin_line(), "A rare class": small_square()}
     told = {
@@ -199,11 +201,13 @@ def _finding() -> list[Panel]:
                 },
             )
         )
-    return panels
+    return tuple(panels)
 
 
-def _pushed(made: Scene) -> Panel:
+@cache
+def _pushed() -> Panel:
     """Return the panel of the push of every loss on a scene with four mistakes."""
+    made = scene()
     logits = torch.from_numpy(made.probabilities).log()[None]
     truth = torch.from_numpy(made.truth.astype(np.int64))[None]
     pushes = {name: push_of(logits, truth, name) for name in LOSSES}
