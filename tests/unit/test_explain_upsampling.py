@@ -126,7 +126,9 @@ class TestStory:
         assert learnt.title == ruled.title == "The checkerboard in this network"
         assert max(step["pattern"] for step in learnt.data["steps"]) > 0.2
         assert max(step["pattern"] for step in ruled.data["steps"]) < 0.02
-        assert all(step["detail"] == pytest.approx(step["bilinear_detail"], abs=1e-4) for step in ruled.data["steps"])
+        assert all(
+            step["detail"] == pytest.approx(step["bilinear_detail"], abs=1e-4) for step in ruled.data["steps"]
+        )
         assert learnt.data["answer"] is not None
         assert "The strongest pattern" in learnt.text
         assert "No step leaves a pattern" in ruled.text

@@ -180,7 +180,7 @@ def _patterned(maps: NDArray[np.float32], factor: int) -> NDArray[np.float64]:
     """Return (C,): the pattern's share in each channel; of channels without one, how much they vary."""
     shares = patterns(maps, factor)
     spread = maps.std(axis=(1, 2)).astype(np.float64)
-    return np.where(spread > 0.05 * maps.std(), shares, 0.0) + 1e-9 * spread
+    return np.asarray(np.where(spread > 0.05 * maps.std(), shares, 0.0) + 1e-9 * spread, np.float64)
 
 
 def _liveliest(values: NDArray[np.float32], side: int) -> tuple[int, int]:
