@@ -132,6 +132,8 @@ def test_what_masks_alone_have_is_refused_elsewhere_and_the_other_way_round(run:
     picture = toys / "test" / "images" / "0.png"
     with pytest.raises(NotFound, match="ball"):
         nayan.predict(run.folder, picture, count="balls")
+    with pytest.raises(ConfigError, match="more than 0 mm"):
+        nayan.predict(run.folder, picture, mm_per_px=0.0)
     with pytest.raises(ConfigError, match="no folder"):
         nayan.predict(run.folder, picture, masks=("ids",))
     with pytest.raises(ConfigError, match="--iou is for detectors"):

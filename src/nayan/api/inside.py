@@ -143,7 +143,7 @@ def _truth(known: Dataset, classes: Sequence[str] | None, *, task: str) -> Boxes
     from nayan.data.classes import match_classes
 
     (sample,) = (known if classes is None else match_classes(known, classes)).samples
-    if task == "segmentation":
+    if task and "MaskSource" in CARDS[task].targets:
         if not isinstance(sample.target, MaskSource):
             raise DataError(
                 f"{sample.id}: {known.root} does not say which class each of its pixels has",

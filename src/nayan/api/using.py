@@ -93,7 +93,7 @@ def predict(
         raise ConfigError(f"batch {batch}, top {top}: both are at least 1")
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     samples = find_pictures(listed, stdin)
-    wanted = {"masks": tuple(masks), "mm_per_px": mm_per_px, "count": count}
+    wanted = {"masks": tuple(masks) or None, "mm_per_px": mm_per_px, "count": count}
     if not isinstance(model, Predictor):
         model = load(model, backend=backend, pictures=len(samples))
     return predict_records(
@@ -106,7 +106,7 @@ def predict(
         save=None if save is None else Path(save),
         stock=None if stock is None else Path(stock),
         out=None if out is None else Path(out),
-        wanted={name: value for name, value in wanted.items() if value},
+        wanted={name: value for name, value in wanted.items() if value is not None},
     )
 
 

@@ -85,7 +85,7 @@ def predict(
     if conf is not None:
         shared["conf"] = "auto" if conf == "auto" else _number(conf)
     if any(map(is_video, source)):
-        _check_video(source, format)
+        _check_video(source, format, mask)
         seen = api.watch(
             model,
             source[0],
@@ -158,7 +158,9 @@ def _check_free(folder: Path) -> None:
             )
 
 
-def _check_video(source: Sequence[str], format: str | None) -> None:
+def _check_video(source: Sequence[str], format: str | None, mask: MaskOptions) -> None:
+    for name in masks_of(mask):
+        raise ConfigError(f"--{name.replace('_', '-')} is for pictures, not for a video", hint="leave it out")
     if format in ("coco", "yolo"):
         raise ConfigError(f"--format {format} is for pictures, a video has events", hint="use json or csv")
     if len(source) > 1:

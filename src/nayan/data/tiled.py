@@ -16,8 +16,8 @@ from nayan.core.boxes import area, clip
 from nayan.core.errors import ConfigError, NayanError
 from nayan.core.image import probe
 from nayan.core.types import VOID, Boxes, Dataset, Image, MaskSource, Sample, SemanticMask, Size, Target
-from nayan.runtime.seams import cut_tile
-from nayan.runtime.tiles import OVERLAP, Tile, Tiling, join_tiles, views
+from nayan.runtime.seams import Tile, cut_tile
+from nayan.runtime.tiles import OVERLAP, Tiling, join_tiles, views
 
 MIN_VISIBLE = 0.3
 """Least part of an object that a tile must show, unless told otherwise."""

@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError
 from nayan.core.types import VOID, Image, SemanticMask, Size
+from nayan.runtime.preprocess import LETTERBOX_GRAY
 
 Tile = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the picture; right and bottom exclusive, and may lie outside."""
 
-GRAY = 114
-"""What is put where a tile reaches over the edge of the picture: the gray of a letterbox."""
 
-
-def cut_tile(image: Image, tile: Tile, *, fill: int = GRAY) -> NDArray[np.uint8]:
+def cut_tile(image: Image, tile: Tile, *, fill: int = LETTERBOX_GRAY) -> NDArray[np.uint8]:
     """Return the pixels of a tile of an (H, W) or (H, W, 3) picture, filled up beyond the picture's edge.
 
     >>> cut_tile(np.ones((2, 2), np.uint8), (1, 0, 4, 2), fill=9).tolist()

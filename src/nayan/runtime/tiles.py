@@ -21,10 +21,7 @@ from numpy.typing import NDArray
 from nayan.core.boxes import area, iou_matrix
 from nayan.core.errors import ConfigError
 from nayan.core.types import Boxes, Image, SemanticMask, Size
-from nayan.runtime.seams import cut_tile, join_masks
-
-Tile = tuple[int, int, int, int]
-"""(left, top, right, bottom) in pixels of the picture; right and bottom exclusive."""
+from nayan.runtime.seams import Tile, cut_tile, join_masks
 
 SEAM_PX = 2.0
 """A detection that ends so close to an inner edge of its tile may go on behind it."""

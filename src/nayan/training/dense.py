@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -19,6 +18,7 @@ from nayan.data.cache import DecodedCache
 from nayan.runtime.masks import resize_ids
 from nayan.runtime.preprocess import LETTERBOX_GRAY, Placement, Preprocess, resize, to_channels
 from nayan.tasks.base import Item
+from nayan.training.loader import keep_all
 from nayan.training.order import sample_rng, step_size
 from nayan.training.recolour import Recolour
 
@@ -175,10 +175,7 @@ class PrepareDense:
         return replace(self, preprocess=replace(self.preprocess, size=size))
 
     def keep_all(self, threads: int) -> bool:
-        """Read every sample once, in order, and keep it; return whether there was room for all.
-
-        Tiles of one picture follow each other, so that each picture is decoded once.
-        """
+        """Read every sample once, in order, and keep it; return whether there was room for all."""
         if self.pictures is None:
             return False
         cache = self.pictures
@@ -188,11 +185,7 @@ class PrepareDense:
                 self._read(index)
             return cache.get(index) is not None
 
-        with ThreadPoolExecutor(threads, thread_name_prefix="nayan-loader") as pool:
-            waiting = [pool.submit(keep, index) for index in range(len(self.data))]
-            fits = all(future.result() for future in waiting)
-            pool.shutdown(cancel_futures=True)
-        return fits
+        return keep_all(keep, len(self.data), threads)
 
     def _read(self, index: int) -> tuple[Image, NDArray[np.uint8]]:
         """Return a picture and its mask, of one size."""

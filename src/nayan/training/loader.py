@@ -169,6 +169,19 @@ class PrepareAugmented:
         return round(height * self.augment.headroom), round(width * self.augment.headroom)
 
 
+def keep_all(keep: Callable[[int], bool], count: int, threads: int) -> bool:
+    """Read samples 0 to `count` - 1 once, in order, by `keep`; return whether it kept all of them.
+
+    Tiles of one picture follow each other, so that each picture is decoded once; in the order of training it
+    would be decoded again for each of its tiles.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="nayan-loader") as pool:
+        waiting = [pool.submit(keep, index) for index in range(count)]
+        fits = all(future.result() for future in waiting)
+        pool.shutdown(cancel_futures=True)
+    return fits
+
+
 def shrink(image: Image, side: int) -> Image:
     """Resize a picture so that its shorter side is `side` px; smaller ones stay as they are.
 

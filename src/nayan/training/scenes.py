@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from nayan.core.types import Boxes, Dataset, Size
 from nayan.data.cache import DecodedCache
 from nayan.runtime.preprocess import Placement, Preprocess, resize, to_channels
 from nayan.tasks.base import Item
-from nayan.training.loader import Extra, no_extra
+from nayan.training.loader import Extra, keep_all, no_extra
 from nayan.training.order import sample_rng, step_size
 from nayan.training.scene import Scene, SceneAugment
 
@@ -70,11 +69,7 @@ class PrepareScene:
         return replace(self, preprocess=replace(self.preprocess, size=size))
 
     def keep_all(self, threads: int) -> bool:
-        """Read every sample once, in order, and keep it; return whether there was room for all.
-
-        Tiles of one picture follow each other, so that each picture is decoded once; in the order of training
-        it would be decoded again for each of its tiles.
-        """
+        """Read every sample once, in order, and keep it; return whether there was room for all."""
         if self.cache is None:
             return False
         cache = self.cache
@@ -82,11 +77,7 @@ class PrepareScene:
         def keep(index: int) -> bool:
             return self._read(index) is None or cache.get(index) is not None
 
-        with ThreadPoolExecutor(threads, thread_name_prefix="nayan-loader") as pool:
-            waiting = [pool.submit(keep, index) for index in range(len(self.data))]
-            fits = all(future.result() for future in waiting)
-            pool.shutdown(cancel_futures=True)
-        return fits
+        return keep_all(keep, len(self.data), threads)
 
     def _read(self, index: int) -> Scene | None:
         """Return a sample with its boxes in pixels of the picture as it was loaded."""
