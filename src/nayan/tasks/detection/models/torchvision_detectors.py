@@ -52,12 +52,11 @@ from nayan.tasks.detection.models.torchvision_heads import (
     AnchorHead,
     AnchorsRaw,
     FcosHead,
-    Maps,
-    RcnnHead,
-    RegionsRaw,
     RetinaHead,
     SsdHead,
 )
+from nayan.tasks.detection.models.torchvision_maps import Maps
+from nayan.tasks.detection.models.torchvision_regions import RcnnHead, RegionsRaw
 from nayan.tasks.detection.network import Targets
 
 Raw = AnchorsRaw | RegionsRaw
