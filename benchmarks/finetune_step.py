@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -28,7 +29,7 @@ from nayan.core.config import TrainConfig
 from nayan.core.events import EventLog
 from nayan.core.types import Label
 from nayan.runtime.preprocess import Placement
-from nayan.tasks.base import Batch
+from nayan.tasks.base import Batch, Task
 from nayan.tasks.classification.catalog import MODELS
 from nayan.tasks.classification.task import ClassificationTask
 from nayan.training.freeze import Round
@@ -52,7 +53,7 @@ class Stopwatch:
 
     @property
     def pictures(self) -> int:
-        return self.steps * BATCH
+        return self.steps * len(self.batch.ids)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:  # noqa: ARG002
         for step in range(self.steps):
@@ -77,20 +78,29 @@ def nayan_steps(name: str, precision: str, *, keep_statistics: bool, steps: int)
         truths=tuple(Label(row % len(CLASSES)) for row in range(BATCH)),
     )
 
+    stretch = Round("fine-tune", 0, 1, 1e-4, keep_statistics=keep_statistics)
+    return loop_steps(task, network, batch, stretch, precision=precision, steps=steps, ema=0.98)
+
+
+def loop_steps(
+    task: Task, network: Any, batch: Batch, stretch: Round, *, precision: str, steps: int, ema: float
+) -> Callable[[], Cost]:
+    """Return a function that gives the median step of nayan's loop on one batch, again and again."""
+
     def run() -> Cost:
         watch = Stopwatch(batch, steps)
         fabric = make_fabric("cpu", precision)
-        set_threads(SIZE)
+        set_threads((batch.images.shape[2], batch.images.shape[3]))
         job = Job(
             fabric=fabric,
             task=task,
             network=network,
             stages=network.stages(),
-            rounds=[Round("fine-tune", 0, 1, 1e-4, keep_statistics=keep_statistics)],
+            rounds=[stretch],
             open_round=lambda _: Feed(network, watch, dict),
             config=TrainConfig(data=Path()),
             weight_decay=0.05,
-            ema=0.98,
+            ema=ema,
             log=EventLog(None),
             checkpoints=None,
         )
@@ -102,10 +112,16 @@ def nayan_steps(name: str, precision: str, *, keep_statistics: bool, steps: int)
 
 def torch_steps(name: str, *, steps: int) -> Callable[[], Cost]:
     """Return a function that gives the median step of plain torch."""
-    network = timm.create_model(name, num_classes=len(CLASSES)).train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=0.05)
     images = torch.randn(BATCH, 3, *SIZE, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(BATCH) % len(CLASSES)
+    return plain_steps(timm.create_model(name, num_classes=len(CLASSES)), images, labels, steps=steps)
+
+
+def plain_steps(
+    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, steps: int
+) -> Callable[[], Cost]:
+    """Return a function that gives the median step of a plain loop with cross-entropy."""
+    optimizer = torch.optim.AdamW(network.train().parameters(), lr=1e-4, weight_decay=0.05)
 
     def run() -> Cost:
         costs = []

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import tempfile
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -26,10 +25,8 @@ import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 
-from finetune_step import Stopwatch
-from measure import Claim, Cost, in_turn, median, publish, timed
-from nayan.core.config import TrainConfig
-from nayan.core.events import EventLog
+from finetune_step import loop_steps, plain_steps
+from measure import Claim, Cost, in_turn, publish, timed
 from nayan.core.types import SemanticMask
 from nayan.parts.trace import trace_onnx
 from nayan.runtime.backends.onnx import OnnxBackend
@@ -38,9 +35,7 @@ from nayan.tasks.base import Batch
 from nayan.tasks.segmentation.catalog import MODELS
 from nayan.tasks.segmentation.task import SegmentationTask
 from nayan.training.freeze import Round
-from nayan.training.job import Feed, Job
-from nayan.training.loop import fit
-from nayan.training.machine import choose_precision, cpu_has_bf16, make_fabric, set_threads
+from nayan.training.machine import choose_precision, cpu_has_bf16, set_threads
 
 ENCODER, SIZE, BATCH = "resnet18", (256, 256), 8
 CLASSES = tuple("abcdefghijk")
@@ -67,47 +62,15 @@ def nayan_steps(precision: str, *, steps: int) -> Callable[[], Cost]:
         truths=tuple(SemanticMask(ids) for ids in masks.numpy().astype(np.uint8)),
     )
 
-    def run() -> Cost:
-        watch = Stopwatch(batch, steps)
-        fabric = make_fabric("cpu", precision)
-        set_threads(SIZE)
-        job = Job(
-            fabric=fabric,
-            task=task,
-            network=network,
-            stages=network.stages(),
-            rounds=[Round("fine-tune", 0, 1, 1e-4)],
-            open_round=lambda _: Feed(network, watch, dict),
-            config=TrainConfig(data=Path()),
-            weight_decay=0.05,
-            ema=0.99,
-            log=EventLog(None),
-            checkpoints=None,
-        )
-        fit(job)
-        return median(watch.costs)
-
-    return run
+    stretch = Round("fine-tune", 0, 1, 1e-4)
+    return loop_steps(task, network, batch, stretch, precision=precision, steps=steps, ema=0.99)
 
 
 def torch_steps(*, steps: int) -> Callable[[], Cost]:
     """Return a function that gives the median step of plain torch."""
-    network = peer().train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=0.05)
     images = torch.randn(BATCH, 3, *SIZE, generator=torch.Generator().manual_seed(0))
     masks = torch.randint(0, len(CLASSES), (BATCH, *SIZE))
-
-    def run() -> Cost:
-        costs = []
-        for _ in range(steps):
-            wall, cpu = time.perf_counter(), time.process_time()
-            optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(network(images), masks).backward()
-            optimizer.step()
-            costs.append(Cost(time.perf_counter() - wall, time.process_time() - cpu))
-        return median(costs[1:])
-
-    return run
+    return plain_steps(peer(), images, masks, steps=steps)
 
 
 def peer() -> Any:
