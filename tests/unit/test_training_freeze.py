@@ -20,7 +20,6 @@ from nayan.tasks.classification.task import ClassificationTask
 from nayan.training.augment import POLICIES
 from nayan.training.features import VIEW_EPOCH, extract, feature_bytes
 from nayan.training.freeze import (
-    SETTLED_RATE,
     Round,
     Tail,
     apply_freeze,
@@ -91,8 +90,8 @@ def test_a_pretrained_pyramid_is_adapted_while_what_is_new_learns_fully() -> Non
     assert torch.equal(pyramid.model.bn1.running_mean, before)
     assert neck.running_mean is not None
     assert bool(neck.running_mean.any())
-    slow = lr_scale(network, stages, Round("fine-tune", 0, 1, 0.1, settled=True))
-    assert set(slow.values()) == {SETTLED_RATE}
+    slow = lr_scale(network, stages, Round("fine-tune", 0, 1, 0.1, pyramid_rate=0.25))
+    assert set(slow.values()) == {0.25}
     assert {id(p) for p in pyramid.parameters()} == set(slow)
 
 

@@ -86,6 +86,27 @@ def test_as_many_epochs_are_planned_as_fit_into_the_time() -> None:
     assert fit_epochs(rounds, costs, pictures=1, budget=1e9)[-1].epochs == 1000
 
 
+def test_epochs_with_small_pictures_leave_time_for_more_of_them() -> None:
+    costs = Costs(read=0.001, forward=0.1, learn=0.4)
+    whole, small = Round("fine-tune", 0, 1, 0.1), Round("fine-tune", 0, 1, 0.1, small=0.75)
+    planned = [fit_epochs((one,), costs, pictures=100, budget=600.0)[0].epochs for one in (whole, small)]
+    assert planned[1] > 1.7 * planned[0]
+    assert round_seconds(Round("train", 0, 8, 0.1, small=0.75), costs, 100) == pytest.approx(
+        100 * (2 * 0.4 + 6 * 0.3 * 0.4 + 8 * 0.1 / 6)
+    )
+
+
+def test_a_segmenter_sees_small_pictures_first_and_a_detector_keeps_what_it_knows() -> None:
+    config, _ = make_config({"data": "d", "progressive": 0.75})
+    recipe = CARDS["segmentation"].recipe
+    (only,) = plan_rounds(config, STAGES, recipe=recipe, pretrained=True, pictures=100)
+    assert (only.small, only.settled, only.pyramid_rate) == (0.75, False, 0.25)
+    assert only.small_epochs == 30
+    recipe = CARDS["detection"].recipe
+    (only,) = plan_rounds(make_config({"data": "d"})[0], STAGES, recipe=recipe, pretrained=True, pictures=100)
+    assert (only.small, only.settled, only.pyramid_rate) == (0.0, True, 0.25)
+
+
 def plan(*, pretrained: bool, pictures: int = 100, **options: object) -> tuple[Round, ...]:
     config, _ = make_config({"data": "d", **options})
     return plan_rounds(

@@ -69,6 +69,14 @@ class Pictures:
             metavar="F",
         ),
     ] = None
+    progressive: Annotated[
+        float | None,
+        Parameter(
+            help="of segmentation: the first epochs, by this share, see pictures of half that side "
+            "[default: auto]",
+            metavar="F",
+        ),
+    ] = None
     tile: Annotated[
         int | None,
         Parameter(

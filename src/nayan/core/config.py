@@ -72,6 +72,7 @@ class TrainConfig(BaseModel):
     # pictures
     imgsz: int | None = Field(default=None, ge=1)
     multi_scale: float = Field(default=0.0, ge=0, lt=1)  # the side varies by this share; 0 = off
+    progressive: float | None = Field(default=None, ge=0, lt=1)  # share of the epochs at half that side
     tile: int = Field(default=0, ge=0)  # side of the tiles that are looked at; 0 = whole pictures
     overlap: float = Field(default=0.2, ge=0, lt=1)  # of neighbouring tiles
     batch: IntOrAuto = "auto"

@@ -66,6 +66,10 @@ class Recipe:
         lr: rate from scratch for small and larger networks, of a new head, and of fine-tuning; by optimiser.
         cached: whether the head learns first, on the cached output of a frozen backbone. It can where what
             lies between the stages is one tensor and augmentation may happen before it.
+        settled: whether a pretrained backbone keeps its early stages and statistics, see
+            `training.freeze.settle`.
+        progressive: share of the epochs, at the beginning, that see pictures of half the side where the
+            weights are pretrained; see `training.order.half_size`.
         ignores: options of training that mean nothing to the task; to give one is an error.
     """
 
@@ -77,6 +81,8 @@ class Recipe:
     ema: float
     lr: Mapping[str, Mapping[str, float]]
     cached: bool = True
+    settled: bool = True
+    progressive: float = 0.0
     ignores: tuple[str, ...] = ()
 
 

@@ -19,7 +19,7 @@ from nayan.runtime.masks import resize_ids
 from nayan.runtime.preprocess import LETTERBOX_GRAY, Placement, Preprocess, resize, to_channels
 from nayan.tasks.base import Item
 from nayan.training.loader import keep_all
-from nayan.training.order import sample_rng, step_size
+from nayan.training.order import half_size, sample_rng, step_size
 from nayan.training.recolour import Recolour
 
 Rng = np.random.Generator
@@ -142,6 +142,7 @@ class PrepareDense:
         broken: fills up with {sample id: reason} of the pictures that cannot be read.
         sizes: (height, width) of the input between which steps change, the largest last; () for that of
             `preprocess`.
+        small: how many epochs, from the first on, see pictures of half the side.
     """
 
     data: Dataset
@@ -152,6 +153,7 @@ class PrepareDense:
     masks: DecodedCache | None = None
     broken: dict[str, str] = field(default_factory=dict)
     sizes: tuple[Size, ...] = ()
+    small: int = 0
 
     def __call__(self, index: int, epoch: int) -> Item | None:
         """Return sample `index` as epoch `epoch` sees it; None if it cannot be read."""
@@ -169,9 +171,11 @@ class PrepareDense:
 
     def at_step(self, epoch: int, step: int) -> PrepareDense:
         """Return the same for the pictures of one step of an epoch; both share what they have read."""
-        if not self.sizes:
+        if not self.sizes and epoch >= self.small:
             return self
-        size = step_size(self.seed, epoch, step=step, sizes=self.sizes)
+        sizes = self.sizes or (self.preprocess.size,)
+        size = step_size(self.seed, epoch, step=step, sizes=sizes)
+        size = half_size(size) if epoch < self.small else size
         return replace(self, preprocess=replace(self.preprocess, size=size))
 
     def keep_all(self, threads: int) -> bool:

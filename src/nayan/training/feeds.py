@@ -153,6 +153,7 @@ class Feeds:
                 self._decoded(data, masks=True),
                 self.broken,
                 tuple(sizes),
+                self.rounds[0].small_epochs if self.rounds else 0,
             )
         elif augmented and isinstance(setup.augment, SceneAugment):
             epochs = sum(stretch.epochs for stretch in self.rounds)

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from nayan.core.errors import ConfigError
 from nayan.parts.pyramid import Pyramid
 
-SETTLED_RATE = 0.25
+PYRAMID_RATE = 0.25
 """Share of the learning rate at which a pretrained pyramid learns beside a neck and a head that are new."""
 
 Stages = Sequence[tuple[str, nn.Module]]
@@ -32,6 +32,9 @@ class Round:
         keep_statistics: BatchNorm keeps the running statistics it came with.
         stage_decay: each stage further from the head learns at this share of the next one's rate.
         settled: whether the network stands on a pretrained pyramid that only has to be adapted: see `settle`.
+        pyramid_rate: share of the rate at which pyramids learn; where it is 1, or there are none, `stage_decay`
+            counts.
+        small: share of its epochs, at the beginning, in which pictures have half the side.
     """
 
     name: str
@@ -42,6 +45,17 @@ class Round:
     keep_statistics: bool = False
     stage_decay: float = 1.0
     settled: bool = False
+    pyramid_rate: float = 1.0
+    small: float = 0.0
+
+    @property
+    def small_epochs(self) -> int:
+        """How many epochs, from the first on, see pictures of half the side; the last one never does.
+
+        >>> [Round("train", 0, epochs, 0.1, small=0.75).small_epochs for epochs in (1, 2, 8)]
+        [0, 1, 6]
+        """
+        return min(round(self.small * self.epochs), self.epochs - 1)
 
 
 class Tail(nn.Module):
@@ -102,8 +116,8 @@ def stage_lr_scale(stages: Stages, decay: float) -> Mapping[int, float]:
 def lr_scale(network: nn.Module, stages: Stages, stretch: Round) -> Mapping[int, float]:
     """Return {id(parameter): factor on the round's rate} for the parameters that learn slower than others."""
     pyramids = _pyramids(network)
-    if stretch.settled and pyramids:
-        return {id(p): SETTLED_RATE for pyramid in pyramids for p in pyramid.parameters()}
+    if stretch.pyramid_rate < 1 and pyramids:
+        return {id(p): stretch.pyramid_rate for pyramid in pyramids for p in pyramid.parameters()}
     return stage_lr_scale(stages, stretch.stage_decay)
 
 

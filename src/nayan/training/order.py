@@ -66,6 +66,18 @@ def input_sizes(size: Size, share: float) -> list[Size]:
     return [(height, width) for height, width in rounded]
 
 
+def half_size(size: Size) -> Size:
+    """Return half a (height, width), up to the next multiple of the stride: pictures to begin with.
+
+    Most of what is learnt at first can be seen in small pictures, which cost a quarter (progressive resizing:
+    Karras et al. 2017, arXiv:1710.10196, for generators; Tan and Le 2021, arXiv:2104.00298, for classifiers).
+
+    >>> half_size((352, 480))
+    (192, 256)
+    """
+    return -(-size[0] // (2 * STRIDE)) * STRIDE, -(-size[1] // (2 * STRIDE)) * STRIDE
+
+
 def step_size(seed: int, epoch: int, *, step: int, sizes: Sequence[Size]) -> Size:
     """Return one of the sizes for the pictures of a step, the same in every process."""
     rng = np.random.default_rng((seed, _SIZE, epoch, step))

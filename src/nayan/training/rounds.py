@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nayan.core.config import TrainConfig
 from nayan.tasks.cards import Recipe
-from nayan.training.freeze import Round, parse_freeze
+from nayan.training.freeze import PYRAMID_RATE, Round, parse_freeze
 
 HEAD_EPOCHS = 40  # of a head on cached features; each takes milliseconds
 TOP_VIEWS = 4  # cached views a picture where more than the head learns: one plain, the others augmented
@@ -46,12 +46,24 @@ def plan_rounds(
         least, most = recipe.epochs
         epochs = config.epochs or min(most, max(least, -(-recipe.scratch_pictures // pictures)))
         size = "small" if sum(count for _, count in stages) < SMALL_NETWORK else "scratch"
-        return (Round("train", first or 0, epochs, config.lr or rates[size]),)
+        small = config.progressive or 0.0
+        return (Round("train", first or 0, epochs, config.lr or rates[size], small=small),)
     if not recipe.cached:
         epochs = config.epochs or max(recipe.epochs[0], -(-recipe.tune_pictures // pictures))
         rate = config.lr or rates["tune"]
-        settled = config.freeze == "auto"
-        return (Round("fine-tune", first or 0, epochs, rate, stage_decay=STAGE_DECAY, settled=settled),)
+        auto = config.freeze == "auto"
+        return (
+            Round(
+                "fine-tune",
+                first or 0,
+                epochs,
+                rate,
+                stage_decay=STAGE_DECAY,
+                settled=recipe.settled and auto,
+                pyramid_rate=PYRAMID_RATE if auto else 1.0,
+                small=config.progressive or 0.0,
+            ),
+        )
     cached = config.cache != "off"
     rounds = []
     if first is None:

@@ -37,7 +37,7 @@ from nayan.training.loader import class_weights
 from nayan.training.looks import Looks, look_at
 from nayan.training.machine import SMALL_PICTURE, choose_precision, device_kind, set_threads
 from nayan.training.opening import Opened
-from nayan.training.order import STRIDE, input_sizes
+from nayan.training.order import STRIDE, half_size, input_sizes
 from nayan.training.policies import AnyAugment, choose_augment
 
 
@@ -139,9 +139,10 @@ def set_up(
     choose("imgsz", max(preprocess.size), f"the size that {entry.name} was made for")
     if config.multi_scale:
         _check_multi_scale(config, card, entry, preprocess.size)
+    pretrained = choose.config.weights != "none"
+    choose("progressive", *_progressive(card, entry, preprocess.size, pretrained=pretrained))
     policy, augment = choose_augment(config.augment, card, entry, looks=looks, mixup=config.mixup)
     choose.always("augment", policy, f"{'gray' if looks.gray else 'colour'} pictures of {looks.median} px")
-    pretrained = choose.config.weights != "none"
     if card.backbone_is_model:
         smooth = 0.1 if pretrained or policy == "photo" else 0.0
         choose("label_smoothing", smooth, "photographs are noisily labelled")
@@ -227,6 +228,21 @@ def _check_multi_scale(config: TrainConfig, card: TaskCard, entry: Entry, size: 
             f"{asked}: no two multiples of {STRIDE} px are that near to {max(size)} px",
             hint=f"give at least {math.ceil(100 * STRIDE / max(size)) / 100:g}",
         )
+
+
+LEAST_HALF = 128
+"""Pixels; below, a picture of half the side shows too little."""
+
+
+def _progressive(card: TaskCard, entry: Entry, size: Size, *, pretrained: bool) -> tuple[float, str]:
+    """Return the share of the epochs that see pictures of half the side, and why."""
+    if not card.recipe.progressive:
+        return 0.0, f"{card.name} always sees them whole"
+    if entry.fixed_size or min(half_size(size)) < LEAST_HALF:
+        return 0.0, f"{entry.name} at {size[0]}x{size[1]}"
+    if not pretrained:
+        return 0.0, "from scratch"
+    return card.recipe.progressive, "a third of the time"
 
 
 LEAST_TILE = 32
