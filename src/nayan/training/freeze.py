@@ -32,8 +32,8 @@ class Round:
         keep_statistics: BatchNorm keeps the running statistics it came with.
         stage_decay: each stage further from the head learns at this share of the next one's rate.
         settled: whether the network stands on a pretrained pyramid that only has to be adapted: `settle`.
-        pyramid_rate: share of the rate at which pyramids learn; where it is 1, or there are none, `stage_decay`
-            counts.
+        pyramid_rate: share of the rate at which pyramids learn; `stage_decay` counts where it is 1 or there
+            are none.
         small: share of its epochs, at the beginning, in which pictures have half the side.
     """
 
