@@ -17,7 +17,7 @@ from nayan.training.freeze import Round, Tail, apply_freeze, set_mode, settle
 from nayan.training.machine import SMALL_PICTURE
 from nayan.training.processes import to_device
 
-TRIAL = 8  # pictures a measurement is made with
+TRIAL = 8  # most pictures that a measurement is made with
 MOST_EPOCHS = 1000
 BUDGET_SHARE = 0.85  # of the time asked for; the rest is for what comes after the last epoch
 SMALL_COST = 0.3  # of a picture of half the side, in parts of a whole one: 192x256 to 352x480 took 0.31
@@ -76,7 +76,8 @@ def measure(feeds: Feeds, rounds: Sequence[Round]) -> Costs:
     set_mode(trial.stages(), 0, keep_statistics=True)
     if any(stretch.settled for stretch in rounds):
         settle(trial)
-    pictures = int(setup.config.batch) if max(setup.preprocess.size) <= SMALL_PICTURE else TRIAL
+    batch_size = int(setup.config.batch)
+    pictures = batch_size if max(setup.preprocess.size) <= SMALL_PICTURE else min(TRIAL, batch_size)
     batch = to_device(example_batch(feeds, pictures), setup.fabric)
     _try(feeds, trial, batch, gradients=False)  # warms up
     forward = _try(feeds, trial, batch, gradients=False)
