@@ -59,9 +59,10 @@ def create_index(
     >>> import numpy as np
     >>> with create_index(Path(tempfile.mkdtemp()) / "goods", dim=2, fingerprint="mine") as index:
     ...     index.add(["pear", "plum"], np.float32([[1, 0], [0, 1]]), metadata=[{"price": 3}, {"price": 1}])
-    ...     query = np.float32([2, 1])
-    ...     [hit.id for hit in index.search(query)], [hit.id for hit in index.search(query, where="price < 2")]
-    (['pear', 'plum'], ['plum'])
+    ...     [hit.id for hit in index.search(np.float32([2, 1]))]
+    ...     [hit.id for hit in index.search(np.float32([2, 1]), where="price < 2")]
+    ['pear', 'plum']
+    ['plum']
     """
     if dim < 1:
         raise ConfigError(f"vectors of {dim} numbers, expected 1 or more")

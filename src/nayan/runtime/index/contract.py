@@ -21,6 +21,9 @@ Value = str | int | float | bool | None
 Metadata = Mapping[str, Value]
 Vectors = NDArray[np.float32]
 
+AGAIN = "restore the index from a copy, or index the pictures again"
+"""What to do about a damaged one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

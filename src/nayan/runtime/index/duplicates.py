@@ -44,7 +44,8 @@ def _pairs(
     near = squares <= limit - doubt
     for i, j in zip(*np.nonzero((np.abs(squares - limit) <= doubt) & ~near), strict=True):
         near[i, j] = exact(rows[i : i + 1], others[j], distance)[0] <= threshold
-    return np.nonzero(near)
+    first, second = np.nonzero(near)
+    return first.astype(np.int64), second.astype(np.int64)
 
 
 def _join(root: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]) -> None:

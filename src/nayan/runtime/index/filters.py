@@ -68,6 +68,20 @@ def parse_filter(text: str) -> tuple[Condition, ...]:
     return _Parser(text).conditions()
 
 
+def mismatch(condition: Condition, example: object) -> ConfigError:
+    """Return the error of a condition that compares with another kind than the field holds.
+
+    Args:
+        condition: the condition.
+        example: a value that the field holds.
+    """
+    kind = "text" if isinstance(condition.values[0], str) else "a number"
+    return ConfigError(
+        f"{condition}: compares with {kind}, but {condition.field} holds values such as {example!r}",
+        hint="write text in quotes, numbers without",
+    )
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text

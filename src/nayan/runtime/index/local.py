@@ -27,12 +27,13 @@ from nayan.core.errors import ConfigError
 from nayan.runtime.fsio import new_folder
 from nayan.runtime.index import upkeep
 from nayan.runtime.index.contract import Distance, Hit, Metadata, Vectors
+from nayan.runtime.index.database import About, make_database
 from nayan.runtime.index.duplicates import alike
 from nayan.runtime.index.filters import parse_filter
 from nayan.runtime.index.incoming import check_metadata, check_rows
 from nayan.runtime.index.query import as_query, check_wish, diverse_pool, most_diverse, similarity, unit_rows
 from nayan.runtime.index.scan import Numbers, ranked
-from nayan.runtime.index.store import About, Row, Store, make_store
+from nayan.runtime.index.store import Row, Store
 from nayan.runtime.index.vector_file import VectorFile
 from nayan.runtime.index.view import View, Window, vectors_path
 
@@ -50,7 +51,7 @@ def make_local_index(folder: Path, *, dim: int, fingerprint: str, distance: Dist
             f"{folder}: exists already", hint="open it to add to it, take another name, or delete it first"
         )
     with new_folder(folder) as fresh:
-        make_store(fresh, About(dim, distance, fingerprint, secrets.token_hex(16)))
+        make_database(fresh, About(dim, distance, fingerprint, secrets.token_hex(16)))
         vectors_path(fresh, 1).touch()
 
 
@@ -104,7 +105,7 @@ class LocalIndex:
 
     @property
     def covered(self) -> int:
-        """Return how many rows the structure covers, deleted ones included; the rest is compared one by one."""
+        """Return how many rows the structure covers, deleted ones too; the rest is compared one by one."""
         with self._window.now() as view:
             return 0 if view.structure is None else view.structure.bound.rows
 

@@ -36,7 +36,7 @@ def with_candidates(structure: Structure, vectors: Vectors, alive: NDArray[np.bo
     for probe, neighbours in zip(probes, _neighbours(vectors, probes, alive, structure.mean), strict=True):
         far = structure.estimates(vectors[probe])
         far[~alive] = np.inf
-        ranks += [np.count_nonzero(far <= far[neighbour]) for neighbour in neighbours]
+        ranks += [int(np.count_nonzero(far <= far[neighbour])) for neighbour in neighbours]
     needed = float(np.quantile(ranks, RECALL)) if ranks else 0.0
     return replace(structure, candidates=max(_LEAST, round(needed * _MARGIN)))
 

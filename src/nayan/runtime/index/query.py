@@ -34,7 +34,8 @@ def combine(plus: Vectors, minus: Vectors | None = None) -> Vectors:
                 f"vectors to add have {len(direction)} dimensions, those to take away {np.shape(minus)}"
             )
         direction = direction - _mean_direction(minus)
-    return _unit(direction[None], "the vectors cancel each other out")[0].astype(np.float32)
+    combined: Vectors = _unit(direction[None], "the vectors cancel each other out")[0].astype(np.float32)
+    return combined
 
 
 def as_query(query: Vectors, *, dim: int, distance: Distance) -> Vectors:
@@ -54,7 +55,8 @@ def as_query(query: Vectors, *, dim: int, distance: Distance) -> Vectors:
         return combine(vectors)
     if not np.isfinite(vectors).all():
         raise DataError("the query holds numbers that are not finite")
-    return np.atleast_2d(vectors).mean(0, dtype=np.float64).astype(np.float32)
+    mean: Vectors = np.atleast_2d(vectors).mean(0, dtype=np.float64).astype(np.float32)
+    return mean
 
 
 def unit_rows(vectors: Vectors) -> Vectors:

@@ -17,36 +17,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, DataError, NotFound
-from nayan.runtime.index.contract import DISTANCES, Distance, Metadata
-from nayan.runtime.index.filters import Condition, Operator
+from nayan.runtime.index.contract import AGAIN, Metadata
+from nayan.runtime.index.database import DATABASE, become_writer, connect, read_about
+from nayan.runtime.index.filters import Condition, Operator, mismatch
 
-DATABASE = "index.sqlite"
-LOCK = "writer.lock"
-FORMAT_VERSION = 1
-
-_APPLICATION = 0x6E61796E  # "nayn": in the header of the file, so that it is told from any other database
-_AGAIN = "restore the folder from a copy, or index the pictures again"
-_SCHEMA = """
-CREATE TABLE about (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER, committed INTEGER, changes
-INTEGER); INSERT INTO state VALUES (1, 1, 0, 0);
-CREATE TABLE rows (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL, metadata TEXT NOT
-NULL); CREATE TABLE fields (name TEXT, value, number INTEGER, PRIMARY KEY (name, value, number)) WITHOUT
-ROWID; CREATE TABLE tombstones (position INTEGER PRIMARY KEY, number INTEGER NOT NULL);
-CREATE TABLE batches (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, crc INTEGER NOT NULL);
-"""
 _MANY = "IN (SELECT value FROM json_each(?))"
 # Of SQLite's order, numbers < text, so a bound keeps a comparison within its kind.
 _TESTS: dict[Operator, str] = {
@@ -58,23 +42,6 @@ _TESTS: dict[Operator, str] = {
     ">": "value > ?",
     ">=": "value >= ?",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What never changes about an index.
-
-    Attributes:
-        dim: dimensions of the vectors.
-        distance: how they are compared.
-        fingerprint: of the model that made them.
-        token: a random name of this index, by which what is derived from it knows it again.
-    """
-
-    dim: int
-    distance: Distance
-    fingerprint: str
-    token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +78,6 @@ class Row:
     metadata: Metadata
 
 
-def make_store(folder: Path, about: About) -> None:
-    """Write an empty store into a folder."""
-    db = sqlite3.connect(folder / DATABASE, isolation_level=None)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
-        db.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-        db.executescript(_SCHEMA)
-        values = {
-            "dim": about.dim,
-            "distance": about.distance,
-            "fingerprint": about.fingerprint,
-            "token": about.token,
-        }
-        db.executemany("INSERT INTO about VALUES (?, ?)", values.items())
-    finally:
-        db.close()
-
-
 class Store:
     """An open store.
 
@@ -149,25 +97,20 @@ class Store:
                 f"{folder}: is no index: it has no {DATABASE}",
                 hint="name the folder of an index; `nayan index MODEL SOURCE --out FOLDER` makes one",
             )
-        self._lock = _become_writer(folder) if write else None
+        self._opened = contextlib.ExitStack()
         try:
+            if write:
+                self._opened.enter_context(contextlib.closing(become_writer(folder)))
             with self._faults():
-                self._db = _connect(self.path, write=write)
-                try:
-                    self.about = self._read_about()
-                except BaseException:
-                    self._db.close()
-                    raise
+                self._db = self._opened.enter_context(contextlib.closing(connect(self.path, write=write)))
+                self.about = read_about(self._db, self.path)
         except BaseException:
-            if self._lock is not None:
-                self._lock.close()
+            self.close()
             raise
 
     def close(self) -> None:
         """Close the database and let another writer in."""
-        self._db.close()
-        if self._lock is not None:
-            self._lock.close()
+        self._opened.close()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[State]:
@@ -238,7 +181,7 @@ class Store:
             left = self._one("SELECT count(*) FROM moved")
             self._db.execute("DROP TABLE moved")
             if left != count:
-                raise DataError(f"{self.path}: damaged: {left:,} names for {count:,} vectors", hint=_AGAIN)
+                raise DataError(f"{self.path}: damaged: {left:,} names for {count:,} vectors", hint=AGAIN)
             self._db.execute("DELETE FROM tombstones")
             self._db.execute("DELETE FROM batches")
             self._db.executemany(
@@ -336,7 +279,7 @@ class Store:
         with self._faults():
             found = self._one("PRAGMA integrity_check(1)")
         if found != "ok":
-            raise DataError(f"{self.path}: damaged: {found}", hint=_AGAIN)
+            raise DataError(f"{self.path}: damaged: {found}", hint=AGAIN)
 
     def _check_kinds(self, condition: Condition) -> None:
         exists = "SELECT value FROM fields WHERE name = ? {} LIMIT 1"
@@ -345,13 +288,9 @@ class Store:
             names = self._db.execute("SELECT DISTINCT name FROM fields")
             raise NotFound("field of metadata", condition.field, (name for (name,) in names))
         for value in condition.values:
-            kind, other = ("text", "numbers") if isinstance(value, str) else ("numbers", "text")
-            within = "AND value >= ''" if kind == "text" else "AND value < ''"
-            if self._db.execute(exists.format(within), (condition.field,)).fetchone() is None:
-                raise ConfigError(
-                    f"{condition}: compares with {kind}, but {condition.field} holds {other}, such as {found[0]!r}",
-                    hint="write text in quotes, numbers without",
-                )
+            kind = "AND value >= ''" if isinstance(value, str) else "AND value < ''"
+            if self._db.execute(exists.format(kind), (condition.field,)).fetchone() is None:
+                raise mismatch(condition, found[0])
 
     def _bury(self, numbers: Sequence[int]) -> None:
         self._db.executemany("DELETE FROM rows WHERE number = ?", ((number,) for number in numbers))
@@ -371,26 +310,6 @@ class Store:
     def _one(self, query: str) -> Any:
         return self._db.execute(query).fetchone()[0]
 
-    def _read_about(self) -> About:
-        version = self._one("PRAGMA user_version")
-        if self._one("PRAGMA application_id") != _APPLICATION:
-            raise DataError(
-                f"{self.path}: is a database of something else", hint="name the folder of an index"
-            )
-        if version != FORMAT_VERSION:
-            raise DataError(
-                f"{self.path}: format {version}, expected {FORMAT_VERSION}",
-                hint="open it with the version of nayan that made it, or index the pictures again",
-            )
-        values = dict(self._db.execute("SELECT key, value FROM about").fetchall())
-        try:
-            about = About(int(values["dim"]), values["distance"], values["fingerprint"], values["token"])
-        except KeyError as error:
-            raise DataError(f"{self.path}: damaged: no {error} is noted in it", hint=_AGAIN) from error
-        if about.distance not in DISTANCES or about.dim < 1:
-            raise DataError(f"{self.path}: damaged: {about.dim} numbers, {about.distance!r}", hint=_AGAIN)
-        return about
-
     @contextlib.contextmanager
     def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[None]:
         with self._faults():
@@ -408,47 +327,14 @@ class Store:
         """Tell what SQLite reports: damage as such, what the disk refuses as an error of the system."""
         try:
             yield
+        except sqlite3.ProgrammingError as error:
+            if "closed" not in str(error):
+                raise
+            raise ConfigError(f"{self.path}: the index was closed", hint="open it again") from error
         except sqlite3.OperationalError as error:
             raise OSError(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise DataError(f"{self.path}: damaged: {error}", hint=_AGAIN) from error
-
-
-def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
-    address = f"file:{quote(str(path.absolute()))}?mode={'rw' if write else 'ro'}"
-    db = _opened(address)
-    if write:
-        db.execute("PRAGMA synchronous = FULL")
-        return db
-    try:
-        db.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError:
-        # Readers share a file beside the database. Where none can be made, nobody can write either.
-        if os.access(path.parent, os.W_OK):
-            raise
-        db.close()
-        db = _opened(f"{address}&immutable=1")
-    return db
-
-
-def _opened(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
-
-
-def _become_writer(folder: Path) -> sqlite3.Connection:
-    """Return what holds the writer's lock until it is closed, or until its process has ended in any way."""
-    lock = sqlite3.connect(folder / LOCK, isolation_level=None, timeout=0, check_same_thread=False)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        lock.close()
-        if "locked" not in str(error):
-            raise OSError(f"{folder / LOCK}: {error}") from error
-        raise ConfigError(
-            f"{folder}: another process writes to this index",
-            hint="wait until it has ended; any number may search meanwhile",
-        ) from error
-    return lock
+            raise DataError(f"{self.path}: damaged: {error}", hint=AGAIN) from error
 
 
 def _dumped(metadata: Metadata) -> str:

@@ -104,7 +104,8 @@ class Structure:
 
     def estimates(self, query: Vectors) -> Vectors:
         """Return (N,) what orders the covered rows about as their distances to the query do."""
-        from faiss import hammings, swig_ptr  # only where there is a structure: it takes a while to load
+        # Only where there is a structure: faiss takes a while to load.
+        from faiss import hammings, swig_ptr  # type: ignore[attr-defined]
 
         turned = (query - self.mean) @ self.turn
         code = np.packbits(turned > 0)
@@ -116,7 +117,7 @@ class Structure:
             hammings(swig_ptr(code), swig_ptr(codes), 1, len(codes), codes.shape[1], swig_ptr(differ))
             radius = self.radius[start : start + _BLOCK]
             # |row - query|^2 without the query's own length, by the law of cosines
-            part = self._cosines[differ[: len(codes)]]
+            part = self._cosines.take(differ[: len(codes)])
             part *= -reach
             part += radius
             part *= radius
@@ -191,7 +192,7 @@ def read_structure(path: Path) -> Structure | None:
             data[at : at + size].view(kind)[: int(np.prod(shape))] if at + size <= len(data) else None
         )
         at += size + -size % _ALIGN
-    if at != len(data) or zlib.crc32(memoryview(data[body:])) != head["body_crc"]:
+    if at != len(data) or zlib.crc32(data[body:].data) != head["body_crc"]:
         return None
     mean, turn, radius, codes = (
         array.reshape(shape) for array, (shape, _) in zip(arrays, shapes, strict=True) if array is not None
@@ -210,7 +211,7 @@ def _read_head(data: bytes) -> dict[str, Any] | None:
 
 
 def _directions(dim: int) -> Vectors:
-    """Return (D, B) random orthonormal rows, always the same, so that codes can be made again as they were."""
+    """Return (D, B) random orthonormal rows, always the same, so that codes come out as they were."""
     bits = max(MIN_BITS, dim + -dim % 64)
     square = np.random.default_rng(0).standard_normal((bits, bits))
     turn: Vectors = np.linalg.qr(square)[0][:dim].astype(np.float32)

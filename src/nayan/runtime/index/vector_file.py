@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from nayan.core.errors import DataError
-from nayan.runtime.index.contract import Vectors
+from nayan.runtime.index.contract import AGAIN, Vectors
 
-_AGAIN = "restore the folder from a copy, or index the pictures again"
 _to_disk = getattr(os, "fdatasync", os.fsync)
 
 
@@ -47,7 +46,7 @@ class VectorFile:
             OSError: as the operating system reports it; the first `at` rows are intact.
         """
         assert self._file is not None, "opened for reading"
-        content = memoryview(np.ascontiguousarray(rows, "<f4")).cast("B")
+        content = np.ascontiguousarray(rows, "<f4").data.cast("B")
         self._file.seek(at * self._stride)
         left = content
         while left:
@@ -73,7 +72,7 @@ class VectorFile:
                 raise DataError(
                     f"{self.path}: damaged: {size:,} bytes, expected {count * self._stride:,} "
                     f"for {count:,} vectors of {self._dim} numbers",
-                    hint=_AGAIN,
+                    hint=AGAIN,
                 )
             mapped = np.memmap(self.path, "<f4", "r", shape=(count, self._dim))
             self._mapped = mapped.view(np.ndarray)
@@ -85,10 +84,10 @@ class VectorFile:
         Raises:
             DataError: if they differ.
         """
-        if zlib.crc32(memoryview(self.rows(first + count)[first:]).cast("B") if count else b"") != crc:
+        if zlib.crc32(self.rows(first + count)[first:].data) != crc:
             raise DataError(
                 f"{self.path}: damaged: rows {first:,} to {first + count - 1:,} are not as they were stored",
-                hint=_AGAIN,
+                hint=AGAIN,
             )
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
-from nayan.runtime.index.contract import Distance, Vectors
+from nayan.runtime.index.contract import AGAIN, Distance, Vectors
 from nayan.runtime.index.scan import Numbers, scan, scan_rows
 from nayan.runtime.index.store import State, Store
 from nayan.runtime.index.structure import Structure, read_structure
@@ -110,7 +110,7 @@ class Window:
                         return
         raise DataError(
             f"{vectors_path(self._folder, state.generation)}: is missing",
-            hint="restore the folder from a copy, or index the pictures again",
+            hint=AGAIN,
         )
 
     def close(self) -> None:
