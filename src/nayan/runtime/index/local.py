@@ -75,7 +75,8 @@ class LocalIndex:
         self.path = folder
         self._turn = threading.RLock()
         self._filters: tuple[int, dict[str, NDArray[np.bool_]]] = (-1, {})
-        self._file: VectorFile | None = None
+        self._writes = write
+        self._file: VectorFile | None = None  # what is appended to
         self._store = Store(folder, write=write)
         self._window = Window(folder, self._store)
         try:
@@ -83,7 +84,7 @@ class LocalIndex:
                 state = view.state
             if write:
                 upkeep.tidy(folder, self._store)
-                self._file = self._writable(state.generation, cut=state.committed)
+                self._file_of(state.generation).cut(state.committed)
         except BaseException:
             self._release()
             raise
@@ -125,24 +126,25 @@ class LocalIndex:
         rows = check_rows(ids, vectors, dim=self.dim, metadata=metadata, stamps=stamps)
         kept = unit_rows(vectors) if self.distance == "cosine" else np.asarray(vectors, np.float32)
         with self._turn:
-            file = self._writer()
+            self._check_writer()
             if not rows:
                 return
-            first = self._store.state().committed
-            crc = file.append(kept, at=first)
+            state = self._store.state()
+            first = state.committed
+            crc = self._file_of(state.generation).append(kept, at=first)
             self._store.append([Row(first + at, *row) for at, row in enumerate(rows)], crc)
 
     def delete(self, ids: Iterable[str]) -> None:
         """Remove rows, all or none: see `VectorIndex.delete`."""
         with self._turn:
-            self._writer()
+            self._check_writer()
             self._store.delete(self._store.known(list(dict.fromkeys(ids))))
 
     def describe(self, ids: Sequence[str], metadata: Sequence[Metadata]) -> None:
         """Replace the metadata of rows, all or none: see `VectorIndex.describe`."""
         check_metadata(ids, metadata)
         with self._turn:
-            self._writer()
+            self._check_writer()
             self._store.describe(dict(zip(self._store.known(ids), metadata, strict=True)))
 
     def search(
@@ -213,7 +215,7 @@ class LocalIndex:
             OSError: if the structure cannot be written; the index is intact, and searched without it.
         """
         with self._turn:
-            self._writer()
+            self._check_writer()
             upkeep.build(self.path, self._store, self._window)
 
     def check(self) -> None:
@@ -238,16 +240,15 @@ class LocalIndex:
             OSError: if there is no space for the copy; the index is intact.
         """
         with self._turn:
-            self._writer()
+            self._check_writer()
             upkeep.compact(self.path, self._store, self._window)
-            self._file = self._writable(self._store.state().generation)
             self.build()
 
     def close(self) -> None:
         """Let go of the index; a writer makes the structure first, if it lags behind."""
         with self._turn:
             try:
-                if self._file is not None:
+                if self._writes:
                     self.build()
             finally:
                 self._release()
@@ -263,21 +264,21 @@ class LocalIndex:
         else:
             self._release()
 
-    def _writer(self) -> VectorFile:
-        if self._file is None:
+    def _check_writer(self) -> None:
+        if not self._writes:
             raise ConfigError(f"{self.path}: is not open for writing", hint="open it with write=True")
-        return self._file
 
-    def _writable(self, generation: int, *, cut: int | None = None) -> VectorFile:
-        if self._file is not None:
-            self._file.close()
-        file = VectorFile(vectors_path(self.path, generation), dim=self.dim, write=True)
-        if cut is not None:
-            file.cut(cut)
-        return file
+    def _file_of(self, generation: int) -> VectorFile:
+        path = vectors_path(self.path, generation)
+        if self._file is None or self._file.path != path:
+            if self._file is not None:
+                self._file.close()
+            self._file = VectorFile(path, dim=self.dim, write=True)
+        return self._file
 
     def _release(self) -> None:
         with self._turn:
+            self._writes = False
             if self._file is not None:
                 self._file.close()
                 self._file = None

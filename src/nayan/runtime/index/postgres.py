@@ -209,7 +209,7 @@ class PostgresIndex:
         return dict(self._rows("SELECT id, stamp FROM {table} ORDER BY number"))
 
     def build(self) -> None:
-        """Make the graph that searching is fast with, if there are rows enough; the server keeps it up to date.
+        """Make the graph that searching is fast with, if there are rows enough; the server adds to it later.
 
         Raises:
             ConfigError: if the vectors have more dimensions than pgvector can make a graph of.
@@ -218,7 +218,7 @@ class PostgresIndex:
             return
         if self.dim > _MOST_GRAPH_DIMENSIONS:
             raise ConfigError(
-                f"{self._shown}: {self.dim} dimensions; pgvector makes graphs of up to {_MOST_GRAPH_DIMENSIONS}",
+                f"{self._shown}: {self.dim} dimensions; pgvector makes graphs of {_MOST_GRAPH_DIMENSIONS}",
                 hint="search without one, or embed with a smaller network",
             )
         with self._changing():

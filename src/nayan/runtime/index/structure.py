@@ -206,8 +206,8 @@ def _read_head(data: bytes) -> dict[str, Any] | None:
     if magic + b"\n" != _MAGIC or f"{zlib.crc32(text):08x}".encode() != crc:
         return None
     size = len(_MAGIC) + len(crc) + len(text) + 2
-    head: dict[str, Any] = json.loads(text)
-    return {**head, "start": size + -size % _ALIGN}
+    start = size + -size % _ALIGN
+    return None if any(data[size:start]) else {**json.loads(text), "start": start}
 
 
 def _directions(dim: int) -> Vectors:

@@ -80,9 +80,8 @@ def tidy(folder: Path, store: Store) -> None:
     for path in folder.iterdir():
         match = _DERIVED.fullmatch(path.name)
         if match and (int(match[1]) != generation or match[2]):
-            with contextlib.suppress(
-                PermissionError
-            ):  # Windows, while a reader has it open: the next writer's
+            # As on Windows, while a reader has it open; the next writer will.
+            with contextlib.suppress(OSError):
                 path.unlink()
 
 
