@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nayan.core.errors import ConfigError, DataError, NotFound, ShapeError
+from nayan.core.errors import ConfigError, DataError, MissingExtra, NotFound, ShapeError
 from nayan.runtime.index import Distance, VectorIndex, combine, create_index, open_index
 
 Make = Callable[..., VectorIndex]
@@ -304,3 +305,29 @@ def test_an_impossible_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no distance is named 'manhattan'"):
         create_index(tmp_path / "x", dim=2, fingerprint="", distance="manhattan")  # type: ignore[arg-type]
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.skipif(find_spec("psycopg") is not None, reason="psycopg is installed")
+def test_without_psycopg_the_extra_is_named() -> None:
+    with pytest.raises(MissingExtra, match="psycopg") as error:
+        open_index("postgresql://somewhere/shop#goods")
+    assert error.value.hint == 'pip install "nayan[pgvector]"'
+
+
+def test_an_address_without_a_name_is_refused_and_no_password_shown() -> None:
+    for name in ("", "#", "#Goods", "#a;b"):
+        with pytest.raises(ConfigError, match="is no name of an index") as error:
+            open_index(f"postgresql://me:secret@somewhere/shop{name}")
+        assert "secret" not in str(error.value)
+
+
+def test_a_server_that_cannot_be_reached_is_named_without_its_password() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(DataError, match="PostgreSQL says") as error:
+        open_index("postgresql://me:secret@127.0.0.1:1/shop#goods")
+    assert "secret" not in str(error.value)
+
+
+def test_an_index_that_the_server_does_not_have_is_named(server: str) -> None:
+    with pytest.raises(DataError, match="#nobody: there is no such index"):
+        open_index(f"{server}#nobody")

@@ -12,6 +12,7 @@ from nayan.runtime.index.scan import exact
 
 _BLOCK = 1024
 _DOUBT = 1e-5  # of the lengths: within it float32 cannot tell, and a pair is compared once more in float64
+_PAIRS = 4096  # so many at once
 
 
 def alike(vectors: Vectors, threshold: float, *, distance: Distance) -> list[NDArray[np.int64]]:
@@ -27,25 +28,31 @@ def alike(vectors: Vectors, threshold: float, *, distance: Distance) -> list[NDA
     for start in range(0, len(vectors), _BLOCK):
         rows = vectors[start : start + _BLOCK]
         for other in range(start, len(vectors), _BLOCK):
-            first, second = _pairs(rows, vectors[other : other + _BLOCK], limit, threshold, distance)
-            _join(root, first + start, second + other)
+            squares, doubt = _squares(rows, vectors[other : other + _BLOCK])
+            _join(root, *_places(squares <= limit - doubt, start, other))
+            first, second = _places(np.abs(squares - limit) < doubt, start, other)
+            while len(first):
+                some, others = first[:_PAIRS], second[:_PAIRS]
+                near = exact(vectors[some], vectors[others], distance) <= threshold
+                _join(root, some[near], others[near])
+                first, second = first[_PAIRS:], second[_PAIRS:]
+                apart = root[first] != root[second]
+                first, second = first[apart], second[apart]
     return _groups(root)
 
 
-def _pairs(
-    rows: Vectors, others: Vectors, limit: float, threshold: float, distance: Distance
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the positions of all pairs of two blocks that are near enough."""
+def _squares(rows: Vectors, others: Vectors) -> tuple[Vectors, Vectors]:
+    """Return the (n, m) squared lengths of differences of two blocks, and how wrong they may be."""
     centre = rows.mean(0)
     a, b = rows - centre, others - centre
     lengths = np.einsum("nd,nd->n", a, a)[:, None] + np.einsum("nd,nd->n", b, b)
-    squares = lengths - 2 * (a @ b.T)
-    doubt = _DOUBT * lengths
-    near = squares <= limit - doubt
-    for i, j in zip(*np.nonzero((np.abs(squares - limit) <= doubt) & ~near), strict=True):
-        near[i, j] = exact(rows[i : i + 1], others[j], distance)[0] <= threshold
-    first, second = np.nonzero(near)
-    return first.astype(np.int64), second.astype(np.int64)
+    return lengths - 2 * (a @ b.T), _DOUBT * lengths
+
+
+def _places(chosen: NDArray[np.bool_], start: int, other: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the positions of pairs that are chosen from two blocks."""
+    first, second = np.nonzero(chosen)
+    return first + start, second + other
 
 
 def _join(root: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]) -> None:

@@ -16,6 +16,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,11 +30,9 @@ from nayan.runtime.index.incoming import check_metadata, check_rows
 from nayan.runtime.index.query import as_query, check_wish, diverse_pool, most_diverse, similarity, unit_rows
 from nayan.runtime.index.view import EXACT_ROWS
 
-try:
+with contextlib.suppress(ImportError):  # an extra; whoever connects without it is told
     import psycopg
     from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
-except ImportError as error:
-    raise MissingExtra("psycopg, which speaks to PostgreSQL,", "pgvector") from error
 
 _OPERATORS = {"cosine": "<=>", "euclidean": "<->"}
 _CLASSES = {"cosine": "vector_cosine_ops", "euclidean": "vector_l2_ops"}
@@ -98,9 +97,9 @@ class PostgresIndex:
 
     def __init__(self, address: str) -> None:
         url, name, self._shown = _parts(address)
+        self._db = _connected(url, self._shown)
         self._table = _table(name)
         self._graph = Identifier(f"nayan_index_{name}_graph")
-        self._db = _connected(url, self._shown)
         try:
             self.dim, self.distance, self.fingerprint = self._about(name)
         except BaseException:
@@ -337,6 +336,8 @@ def _table(name: str) -> Identifier:
 
 
 def _connected(url: str, shown: str) -> Any:
+    if find_spec("psycopg") is None:
+        raise MissingExtra("psycopg, which speaks to PostgreSQL,", "pgvector")
     with _told(shown):
         return psycopg.connect(url, autocommit=True)
 

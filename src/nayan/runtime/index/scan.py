@@ -72,7 +72,7 @@ def ranked(
 
 
 def exact(rows: Vectors, query: Vectors, distance: Distance) -> NDArray[np.float64]:
-    """Return the (N,) distances of rows to a query, in float64."""
+    """Return the (N,) distances of rows to a query (D,), or to one each (N, D), in float64."""
     wide = rows.astype(np.float64)
     if distance == "cosine":  # sums by rows: a product of matrices rounds differently with their size
         cosines: NDArray[np.float64] = 1.0 - (wide * query.astype(np.float64)).sum(1)

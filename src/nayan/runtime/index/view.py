@@ -67,10 +67,14 @@ class View:
         """
         if allowed is not None and np.count_nonzero(allowed) <= EXACT_ROWS:
             return scan_rows(self.vectors, np.flatnonzero(allowed), query, k, distance=self.distance)
+        # Of the nearest rows only some are allowed: those wanted lie as much deeper.
+        sought = k if allowed is None else k * len(allowed) // int(np.count_nonzero(allowed))
         structure, covered, found = self.structure, 0, []
-        if structure is not None and structure.wins(k):
+        if structure is not None and structure.wins(sought):
             covered = structure.bound.rows
-            candidates = structure.nearest(query, k, allowed=None if allowed is None else allowed[:covered])
+            candidates = structure.nearest(
+                query, sought, allowed=None if allowed is None else allowed[:covered]
+            )
             found.append(scan_rows(self.vectors, candidates, query, k, distance=self.distance))
         rest = None if allowed is None else allowed[covered:]
         found.append(covered + scan(self.vectors[covered:], query, k, distance=self.distance, allowed=rest))
