@@ -52,7 +52,9 @@ def as_query(query: Vectors, *, dim: int, distance: Distance) -> Vectors:
             hint="embed it with the model that the index was made with",
         )
     if distance == "cosine":
-        return combine(vectors)
+        wide = vectors.astype(np.float64)
+        length = np.sqrt(wide @ wide) if wide.ndim == 1 else np.nan
+        return (wide / length).astype(np.float32) if 1e-12 < length < np.inf else combine(vectors)
     if not np.isfinite(vectors).all():
         raise DataError("the query holds numbers that are not finite")
     mean: Vectors = np.atleast_2d(vectors).mean(0, dtype=np.float64).astype(np.float32)

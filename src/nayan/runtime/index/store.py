@@ -31,7 +31,7 @@ from nayan.runtime.index.contract import AGAIN, Metadata
 from nayan.runtime.index.database import DATABASE, become_writer, connect, read_about
 from nayan.runtime.index.filters import Condition, Operator, mismatch
 
-_MANY = "IN (SELECT value FROM json_each(?))"
+_VALUES = 500  # in one query
 # Of SQLite's order, numbers < text, so a bound keeps a comparison within its kind.
 _TESTS: dict[Operator, str] = {
     "=": "value = ?",
@@ -202,8 +202,7 @@ class Store:
 
     def numbers(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the number of each name that is known."""
-        found = self._db.execute(f"SELECT id, number FROM rows WHERE id {_MANY}", (json.dumps(list(ids)),))
-        return dict(found.fetchall())
+        return dict(self._among("SELECT id, number FROM rows WHERE id", ids))
 
     def known(self, ids: Sequence[str]) -> list[int]:
         """Return the numbers of names, in their order.
@@ -220,10 +219,7 @@ class Store:
 
     def rows(self, numbers: Sequence[int]) -> list[Row]:
         """Return rows by their numbers, in no order."""
-        found = self._db.execute(
-            f"SELECT number, id, stamp, metadata FROM rows WHERE number {_MANY}",
-            (json.dumps([int(number) for number in numbers]),),
-        )
+        found = self._among("SELECT number, id, stamp, metadata FROM rows WHERE number", numbers)
         return [Row(number, id, stamp, json.loads(metadata)) for number, id, stamp, metadata in found]
 
     def ids(self) -> list[str]:
@@ -306,6 +302,12 @@ class Store:
                 if value is not None
             ),
         )
+
+    def _among(self, query: str, values: Sequence[str] | Sequence[int]) -> Iterator[Any]:
+        """Yield the rows of a query that ends with the column which has to be one of the values."""
+        for start in range(0, len(values), _VALUES):
+            part = values[start : start + _VALUES]
+            yield from self._db.execute(f"{query} IN ({','.join('?' * len(part))})", part)
 
     def _one(self, query: str) -> Any:
         return self._db.execute(query).fetchone()[0]

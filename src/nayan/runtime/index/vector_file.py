@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ class VectorFile:
         self._dim = dim
         self._stride = 4 * dim
         self._mapped = np.empty((0, dim), np.float32)
-        self._file = None
+        self._file: FileIO | None = None
         if write:
             path.touch()
             self._file = path.open("r+b", buffering=0)
@@ -48,9 +49,7 @@ class VectorFile:
         assert self._file is not None, "opened for reading"
         content = np.ascontiguousarray(rows, "<f4").data.cast("B")
         self._file.seek(at * self._stride)
-        left = content
-        while left:
-            left = left[self._file.write(left) :]
+        _write_all(self._file, content)
         _to_disk(self._file.fileno())
         return zlib.crc32(content)
 
@@ -96,3 +95,8 @@ class VectorFile:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _write_all(file: FileIO, content: memoryview) -> None:
+    while content:  # a file without a buffer may take a part
+        content = content[file.write(content) :]

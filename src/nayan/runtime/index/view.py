@@ -76,9 +76,12 @@ class View:
                 query, sought, allowed=None if allowed is None else allowed[:covered]
             )
             found.append(scan_rows(self.vectors, candidates, query, k, distance=self.distance))
-        rest = None if allowed is None else allowed[covered:]
-        found.append(covered + scan(self.vectors[covered:], query, k, distance=self.distance, allowed=rest))
-        return np.concatenate(found)
+        if covered < len(self.vectors):
+            rest = None if allowed is None else allowed[covered:]
+            found.append(
+                covered + scan(self.vectors[covered:], query, k, distance=self.distance, allowed=rest)
+            )
+        return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 class Window:
