@@ -6,9 +6,9 @@
 
 Each query is asked of all in turn (A B C A B C ...), one at a time, one thread; medians. Queries are vectors
 of the same kind that are not in the index. Recall is the share of the ten nearest by FAISS Flat that are
-found. Opening is done by a fresh process that has imported everything: the index, and one query. LanceDB
-lives in an environment of its own (`benchmarks/peers.sh lancedb`) and is asked through a pipe; the time is taken on
-its side. The last line is one JSON document.
+found. Opening is done by a fresh process that has imported everything, FAISS included: the index, and one
+query. LanceDB lives in an environment of its own (`benchmarks/peers.sh lancedb`) and is asked through a pipe;
+the time is taken on its side. The last line is one JSON document.
 """
 
 from __future__ import annotations

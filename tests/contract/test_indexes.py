@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, DataError, MissingExtra, NotFound, ShapeError
-from nayan.runtime.index import Distance, VectorIndex, combine, create_index, open_index
+from nayan.runtime.index import DISTANCES, Distance, VectorIndex, combine, create_index, open_index
+from nayan.runtime.index.query import as_query
 
 Make = Callable[..., VectorIndex]
 KINDS = ("apple", "pear", "plum")
@@ -262,6 +263,9 @@ def test_queries_that_cannot_be_meant_are_refused(fruit: VectorIndex) -> None:
     assert "the model that the index was made with" in error.value.hint
     with pytest.raises(DataError, match="zeros has no direction"):
         fruit.search(np.zeros(8, np.float32))
+    for distance in DISTANCES:
+        with pytest.raises(DataError, match="numbers that are not finite"):
+            as_query(np.full(8, np.nan, np.float32), dim=8, distance=distance)
     with pytest.raises(ConfigError, match="k is 0"):
         fruit.search(query, k=0)
     with pytest.raises(ConfigError, match=r"diverse is 1\.5"):
@@ -297,6 +301,17 @@ def test_many_rows_are_found_with_a_structure_as_without(make: Make) -> None:
     after = [index.search(query, k=5) for query in some_vectors(5, dim=16, seed=2)]
     same = sum(a.id == b.id for x, y in zip(before, after, strict=True) for a, b in zip(x, y, strict=True))
     assert same >= 24
+
+
+def test_postgres_makes_no_graph_of_more_dimensions_than_pgvector_can(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nayan.runtime.index.postgres.EXACT_ROWS", 2)
+    with create_index(f"{server}#wide", dim=2001, fingerprint="m") as index:
+        index.add(["a", "b", "c"], some_vectors(3, dim=2001))
+        with pytest.raises(ConfigError, match="2001 dimensions; pgvector makes graphs of 2000"):
+            index.build()
+        assert index.search(some_vectors(3, dim=2001)[1], k=1)[0].id == "b"
 
 
 def test_an_impossible_index_is_refused(tmp_path: Path) -> None:

@@ -261,6 +261,42 @@ def test_a_folder_that_is_no_index_is_told_from_one(folder: Path, tmp_path: Path
     assert "the version of nayan that made it" in error.value.hint
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("DELETE FROM about WHERE key = 'dim'", "damaged: it notes distance, fingerprint, token"),
+        ("UPDATE about SET value = 'far' WHERE key = 'distance'", "damaged: 16 dimensions, 'far'"),
+        ("UPDATE about SET value = 0 WHERE key = 'dim'", "damaged: 0 dimensions"),
+    ],
+)
+def test_a_database_that_says_nonsense_is_refused(folder: Path, damage: str, message: str) -> None:
+    with sqlite3.connect(folder / "index.sqlite") as db:
+        db.execute(damage)
+    db.close()
+    with pytest.raises(DataError, match=message):
+        open_index(folder)
+
+
+def test_names_that_are_missing_stop_compacting(folder: Path) -> None:
+    with sqlite3.connect(folder / "index.sqlite") as db:
+        db.execute("DELETE FROM rows WHERE number = 2")  # and no tombstone for it
+    db.close()
+    with LocalIndex(folder, write=True) as index:
+        index.delete(["a"])
+        with pytest.raises(DataError, match="damaged: 4 names for 5 vectors"):
+            index.compact()
+        assert index.ids() == ["b", "d", "e", "f"]
+
+
+def test_where_no_lock_can_be_made_nothing_is_written(folder: Path) -> None:
+    (folder / "writer.lock").unlink(missing_ok=True)
+    (folder / "writer.lock").mkdir()
+    with pytest.raises(OSError, match=r"writer\.lock: unable to open"):
+        open_index(folder, write=True)
+    with open_index(folder) as reader:
+        assert len(reader) == 6
+
+
 @pytest.fixture
 def structured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a closed index of 1,500 rows that is searched by a structure."""

@@ -206,6 +206,14 @@ def test_groups_of_duplicates_are_the_connected_components_of_near_pairs(distanc
     assert [len(group) for group in groups] == sorted((len(group) for group in groups), reverse=True)
 
 
+def test_a_long_chain_of_near_pairs_is_one_group() -> None:
+    line = np.zeros((3000, 2), np.float32)
+    line[:, 0] = np.random.default_rng(0).permutation(3000)
+    (group,) = alike(line, 1.001, distance="euclidean")
+    assert len(group) == 3000
+    assert alike(line, 0.999, distance="euclidean") == []
+
+
 def test_rows_that_are_all_the_same_are_one_group() -> None:
     (group,) = alike(np.ones((2500, 3), np.float32) / np.sqrt(np.float32(3)), 0.0, distance="euclidean")
     assert len(group) == 2500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from dataclasses import asdict, dataclass
@@ -113,17 +114,19 @@ def become_writer(folder: Path) -> sqlite3.Connection:
         ConfigError: if another process or handle holds it.
         OSError: if nothing can be written there.
     """
-    lock = sqlite3.connect(folder / LOCK, isolation_level=None, timeout=0, check_same_thread=False)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        lock.close()
-        if "locked" not in str(error):
-            raise OSError(f"{folder / LOCK}: {error}") from error
-        raise ConfigError(
-            f"{folder}: another process writes to this index",
-            hint="wait until it has ended; any number may search meanwhile",
-        ) from error
+    with contextlib.ExitStack() as opened:
+        try:
+            lock = sqlite3.connect(folder / LOCK, isolation_level=None, timeout=0, check_same_thread=False)
+            opened.callback(lock.close)
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise OSError(f"{folder / LOCK}: {error}") from error
+            raise ConfigError(
+                f"{folder}: another process writes to this index",
+                hint="wait until it has ended; any number may search meanwhile",
+            ) from error
+        opened.pop_all()  # it stays open
     return lock
 
 
