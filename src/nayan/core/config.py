@@ -94,7 +94,7 @@ class TrainConfig(BaseModel):
     warmup: float = Field(default=0.1, ge=0, lt=1)  # fraction of all steps
     loss: str = "auto"  # of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice
     margin: float | None = Field(default=None, gt=0)  # of an embedder's loss
-    far: float = Field(default=1e-3, gt=0, lt=1)  # strangers that may be taken for the same, for the threshold
+    far: float = Field(default=1e-3, gt=0, lt=1)  # strangers that may pass for the same
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)
     clip: float = Field(default=1.0, ge=0)  # gradient norm; 0 = off

@@ -1,9 +1,9 @@
 """Identities of a data set, and its splits by identity: who is tested was never seen in training.
 
-    folders of identities, pairs     each split has identities of its own; those that a data set has on disk
-                                     are kept, others are drawn, whole identities at a time
-    a catalogue with roles           products stay the same: some pictures of the gallery are held out as
-                                     queries of val; test asks for the queries among all of the gallery
+folders of identities, pairs     each split has identities of its own; those that a data set has on disk
+                                 are kept, others are drawn, whole identities at a time
+a catalogue with roles           products stay the same: some pictures of the gallery are held out as
+                                 queries of val; test asks for the queries among all of the gallery
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nayan.core.types import Dataset, Identity, Label, Role, Sample
 from nayan.data.readers.base import SPLITS, counted, label_of
 
 LEAST = 2
-"""Identities that a split needs, and pictures of at least one of them: there must be a same and a different."""
+"""Identities that a split needs, and pictures of one of them: there must be a same and a different."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,10 @@ def shared_notes(splits: Mapping[str, Dataset]) -> list[str]:
         both = [name for name in data.classes if name in known]
         if both and split != "train":
             notes.append(
-                f"{counted(both, 'identity')} of {split} {'is' if len(both) == 1 else 'are'} in train too, such "
-                f"as {both[0]!r}: its scores say how well those are known, not how well strangers are told apart"
+                f"{counted(both, 'identity')} of {split} {'is' if len(both) == 1 else 'are'} in train too, "
+                "such "
+                f"as {both[0]!r}: its scores say how well those are known, not how well strangers are told "
+                "apart"
             )
     return notes
 
@@ -136,7 +138,8 @@ def _searched(known: Mapping[str, Dataset], *, val_fraction: float, seed: int) -
     queries = list(known["test"].samples) if "test" in known else []
     if "all" in known:
         gallery, queries = (
-            [s for s in everything.samples if (_identity(s).role == "query") == asked] for asked in (False, True)
+            [s for s in everything.samples if (_identity(s).role == "query") == asked]
+            for asked in (False, True)
         )
     notes: list[str] = []
     if "val" in known:
@@ -144,7 +147,9 @@ def _searched(known: Mapping[str, Dataset], *, val_fraction: float, seed: int) -
     else:
         held = _held_out(gallery, val_fraction, np.random.default_rng(seed))
         train, val = (
-            replace(everything, samples=tuple(s for s, out in zip(gallery, held, strict=True) if out == is_val))
+            replace(
+                everything, samples=tuple(s for s, out in zip(gallery, held, strict=True) if out == is_val)
+            )
             for is_val in (False, True)
         )
         notes.append(
@@ -173,7 +178,7 @@ def _held_out(samples: list[Sample], fraction: float, rng: np.random.Generator) 
 
 
 def _drawn(data: Dataset, share: Mapping[str, float], *, seed: int) -> tuple[dict[str, Dataset], list[str]]:
-    """Return train, val and test of whole identities; those with one picture are shared out like the others."""
+    """Return train, val and test of whole identities, and a sentence about them."""
     counts = Counter(_identity(sample).index for sample in data.samples)
     rng = np.random.default_rng(seed)
     chosen: dict[int, str] = {}
@@ -186,7 +191,8 @@ def _drawn(data: Dataset, share: Mapping[str, float], *, seed: int) -> tuple[dic
                 wanted.pop("test", None)
             if len(members) < LEAST * 2:
                 raise DataError(
-                    f"{data.root}: {counted(members, 'identity')} with two pictures or more; two to train on and "
+                    f"{data.root}: {counted(members, 'identity')} with two pictures or more; two to train on "
+                    "and "
                     "two strangers to check with are needed",
                     hint="add pictures of others, or make folders train/ and val/ of your own",
                 )
@@ -215,13 +221,15 @@ def _check_comparable(data: Dataset) -> None:
     counts = Counter(_identity(sample).index for sample in data.samples)
     if len(counts) < LEAST:
         raise LabelError(
-            f"{data.root}: {data.split} has a single identity, {data.classes[0]!r}; there is nobody to tell it "
+            f"{data.root}: {data.split} has a single identity, {data.classes[0]!r}; there is nobody to tell "
+            "it "
             "from",
             hint="add pictures of another one",
         )
     if max(counts.values()) < LEAST:
         raise LabelError(
-            f"{data.root}: no identity of {data.split} has two pictures, so nothing says what the same looks like",
+            f"{data.root}: no identity of {data.split} has two pictures, so nothing says what the same "
+            "looks like",
             hint="an identity is a folder with several pictures of one person, product or character",
         )
 

@@ -92,7 +92,8 @@ def open_splits(
         group: which pictures are never parted when splits are drawn: "auto" (the same as None), "none",
             "folder" or a regular expression; see `draw_splits`.
         targets: names of the types in `core.types` that are wanted, such as ("MaskSource",); () for any. It
-            decides whether outlines become boxes or masks, see `recognise`. With ("Identity",), and of formats
+            decides whether outlines become boxes or masks, see `recognise`. With ("Identity",), and of
+            formats
             that hold them, splits are by identity: see `data.identities`.
 
     Raises:
@@ -121,7 +122,8 @@ def open_splits(
             )
         parts = identity_parts(ready, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
         train, val, test = (parts.splits.get(name) for name in ("train", "val", "test"))
-        assert train is not None and val is not None
+        assert train is not None
+        assert val is not None
         told = tuple(dict.fromkeys((*notes, *parts.notes)))
         return Splits(train, val, test, found, told, made=parts.made)
     notes += _without_unknown(ready)

@@ -40,7 +40,8 @@ def build_conv4(*, channels: int = 1, size: Size | None = None, width: int = 64)
     """
     if size is not None and min(size) < STRIDE:
         raise ConfigError(
-            f"conv4 needs pictures of at least {STRIDE} px, got {size[0]}x{size[1]}: four poolings halve them",
+            f"conv4 needs pictures of at least {STRIDE} px, got {size[0]}x{size[1]}: four poolings halve "
+            "them",
             hint=f"use --imgsz {STRIDE} or more; 64 is usual",
         )
     blocks: OrderedDict[str, nn.Module] = OrderedDict()

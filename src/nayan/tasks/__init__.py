@@ -57,9 +57,16 @@ CARDS = Catalog(
                 },
                 cached=False,
                 ignores=(
-                    "label_smoothing", "dropout", "cutmix", "balance", "views", "head", "loss", "up",
                     *_OF_EMBEDDERS,
-                ),  # fmt: skip
+                    "label_smoothing",
+                    "dropout",
+                    "cutmix",
+                    "balance",
+                    "views",
+                    "head",
+                    "loss",
+                    "up",
+                ),
             ),
             shown="auto",
             compare="nayan.tasks.detection.parity:compare",
@@ -104,6 +111,7 @@ CARDS = Catalog(
             draw="nayan.tasks.embedding.draw",
             default_model="siamese",
             photo_model="siamese_mobilenetv2_100",
+            compare="nayan.tasks.embedding.parity:compare",
             recipe=Recipe(
                 best_by="recall_at_1",
                 scratch_pictures=100_000,

@@ -230,9 +230,7 @@ class Feeds:
         # of the pictures that could be read, not of all
         if not views:
             return source
-        return replace(
-            source, weights=self._balance(source.truths), meetings=self._meetings(source.truths)
-        )
+        return replace(source, weights=self._balance(source.truths), meetings=self._meetings(source.truths))
 
     def _extra(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         """Return the network's further inputs of one picture."""

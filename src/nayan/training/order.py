@@ -106,9 +106,9 @@ def identity_batches(
 ) -> list[NDArray[np.int64]]:
     """Return the batches of an epoch in which identities meet themselves: about `each` pictures of some.
 
-    The pictures of each identity are shuffled and cut into nearly equal hands of at most `each`, and the hands
-    are dealt to the batches one after the other, those of one identity to different ones. So every picture is
-    seen once, no batch is much larger than another, and an identity with many pictures fills none.
+    The pictures of each identity are shuffled and cut into nearly equal hands of at most `each`, and the
+    hands are dealt to the batches one after the other, those of one identity to different ones. So every
+    picture is seen once, no batch is much larger than another, and an identity with many pictures fills none.
 
     Args:
         seed: of the run.

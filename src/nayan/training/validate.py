@@ -30,7 +30,7 @@ def score(
     fabric: Fabric,
     views: Views | None = None,
 ) -> dict[str, float]:
-    """Return the metric's scores and, where it means something, the mean "loss" over one pass through a source.
+    """Return the metric's scores of one pass through a source and, where it means something, the mean "loss".
 
     Args:
         module: the network, or the tail of it that takes what the source gives.

@@ -141,7 +141,12 @@ def _others(root: Path, targets: Collection[str]) -> DataError | None:
         return None
     if found is None:
         return None
-    nouns = {"Label": "one class a picture", "Boxes": "boxes", "MaskSource": "masks", "Identity": "identities"}
+    nouns = {
+        "Label": "one class a picture",
+        "Boxes": "boxes",
+        "MaskSource": "masks",
+        "Identity": "identities",
+    }
     return DataError(
         f"{root}: holds {nouns[target_of(found.reader.name)]} ({found.reader.name}: {found.reason}), wanted "
         f"{' or '.join(nouns.get(target, target) for target in targets)}",

@@ -201,7 +201,8 @@ def _header(table: Path) -> _Header:
     names = tuple(name.strip() for name in choices[separator])
     words = [re.sub(r"[\s-]+", "_", name.lower()) for name in names]
     columns = [
-        next((words.index(word) for word in known if word in words), -1) for known in (FILE_WORDS, _LABEL, SPLIT_WORDS)
+        next((words.index(word) for word in known if word in words), -1)
+        for known in (FILE_WORDS, _LABEL, SPLIT_WORDS)
     ]
     boxes = any(box <= set(words) for box in _BOXES)
     return _Header(names, separator, columns[0], columns[1], columns[2], boxes)

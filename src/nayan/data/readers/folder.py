@@ -140,7 +140,7 @@ class FolderReader:
 
 
 def write_folders(splits: Mapping[str, Dataset], root: Path, *, link: bool = False) -> dict[str, str]:
-    """Write a folder for each class, as `FolderReader.write` does; return the new id of each sample by its old."""
+    """Write a folder for each class, as `FolderReader.write` does; return {old id: new id}."""
     check_new(root)
     root.mkdir(parents=True, exist_ok=True)
     written: dict[str, str] = {}

@@ -42,7 +42,9 @@ class IdentitiesReader:
         below = _FOLDERS.sniff(_above_people(root))
         if below.score < 0.5:
             return Sniff(0.3, below.reason)
-        return Sniff(0.97, f"{', '.join(table.path.name for table in tables)} names pairs, and {below.reason}")
+        return Sniff(
+            0.97, f"{', '.join(table.path.name for table in tables)} names pairs, and {below.reason}"
+        )
 
     def splits(self, root: Path) -> tuple[str, ...]:
         """Return the splits that have folders of identities."""
@@ -136,7 +138,8 @@ def _known(file: str, places: Mapping[str, _Place], numbered: Mapping[str, str],
         return numbered[file]
     raise DataError(
         f"{pair.place}: the picture {file} does not exist",
-        hint=f"paths are relative to the table; there are {counted(places, 'picture')}, such as {min(places)}",
+        hint=f"paths are relative to the table; there are {counted(places, 'picture')}, such as "
+        f"{min(places)}",
     )
 
 

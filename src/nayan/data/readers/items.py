@@ -179,14 +179,17 @@ def _rows(root: Path) -> tuple[list[_Row], str]:
         )
     table, columns = tables[0]
     reader = csv.reader(io.StringIO(read_text(table), newline=""), strict=True)
-    rows = []
     try:
         next(reader)
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append(_row(cells, columns, table=table, place=f"{table}:{reader.line_num}"))
+        rows = [
+            _row(cells, columns, table=table, place=f"{table}:{reader.line_num}")
+            for cells in reader
+            if any(cell.strip() for cell in cells)
+        ]
     except csv.Error as error:
-        raise FormatError(f"{table}:{reader.line_num}: {error}", hint="check the quotes of this line") from error
+        raise FormatError(
+            f"{table}:{reader.line_num}: {error}", hint="check the quotes of this line"
+        ) from error
     if not rows:
         raise DataError(f"{table}: has a header but no rows", hint="add one row for each picture")
     return rows, f"the column {columns.names[columns.identity]!r} says what a picture shows"

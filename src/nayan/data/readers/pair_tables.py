@@ -2,7 +2,7 @@
 
 pairs_val.csv                     pairs.txt, of Labeled Faces in the Wild
 image_a,image_b,same              10   300                       folds and rows of each half, or rows alone
-a/1.jpg,a/2.jpg,1                 Abel_Pacheco  1  4             Abel_Pacheco/Abel_Pacheco_0001.jpg and ..._0004
+a/1.jpg,a/2.jpg,1                 Abel_Pacheco  1  4             two pictures of Abel_Pacheco, ..._0001.jpg
 a/1.jpg,b/1.jpg,0                 Abdel_Madi  1  Dean_Barker  2  one picture of each
 
 A table is for the split that a word of its name stands for: `pairs_val.csv`, `pairsDevTest.txt`. Columns are
@@ -25,8 +25,32 @@ from nayan.data.pictures import entries, normal
 from nayan.data.readers.base import read_text, split_of
 
 HEADER = ("image_a", "image_b", "same")
-_FIRST = ("image_a", "image1", "image_1", "img1", "img_1", "file_a", "file1", "file_1", "path_a", "first", "a")
-_SECOND = ("image_b", "image2", "image_2", "img2", "img_2", "file_b", "file2", "file_2", "path_b", "second", "b")
+_FIRST = (
+    "image_a",
+    "image1",
+    "image_1",
+    "img1",
+    "img_1",
+    "file_a",
+    "file1",
+    "file_1",
+    "path_a",
+    "first",
+    "a",
+)
+_SECOND = (
+    "image_b",
+    "image2",
+    "image_2",
+    "img2",
+    "img_2",
+    "file_b",
+    "file2",
+    "file_2",
+    "path_b",
+    "second",
+    "b",
+)
 _SAME = ("same", "is_same", "issame", "match", "matched", "label", "target", "y")
 _YES, _NO = {"1", "true", "yes", "same", "1.0"}, {"0", "-1", "false", "no", "different", "0.0"}
 _SEPARATORS = ",;\t|"
@@ -140,7 +164,9 @@ def _csv(table: Path) -> Iterator[Pair]:
                 )
             yield Pair(place, _file(cells[first]), _file(cells[second]), word in _YES)
     except csv.Error as error:
-        raise FormatError(f"{table}:{reader.line_num}: {error}", hint="check the quotes of this line") from error
+        raise FormatError(
+            f"{table}:{reader.line_num}: {error}", hint="check the quotes of this line"
+        ) from error
 
 
 def _file(cell: str) -> str:
@@ -160,7 +186,8 @@ def _lfw(table: Path) -> Iterator[Pair]:
         else:
             raise FormatError(
                 f"{place}: {line!r} is no pair",
-                hint="LFW writes `person 1 4` for two pictures of one person, `person 1 other 2` for two people",
+                hint="LFW writes `person 1 4` for two pictures of one person, `person 1 other 2` for two "
+                "people",
             )
 
 

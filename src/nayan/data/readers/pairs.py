@@ -32,7 +32,9 @@ class PairsReader:
     """Tables of pairs alone."""
 
     name = "pairs"
-    summary = "a table with the columns image_a, image_b, same; or pairs_train.csv, pairs_val.csv, pairs_test.csv"
+    summary = (
+        "a table with the columns image_a, image_b, same; or pairs_train.csv, pairs_val.csv, pairs_test.csv"
+    )
 
     def sniff(self, root: Path) -> Sniff:
         """Say whether there is a CSV of pairs."""
@@ -141,7 +143,8 @@ def _joined(rows: Sequence[Pair]) -> dict[str, str]:
     for row in rows:
         if not row.same and find(row.first) == find(row.second):
             raise LabelError(
-                f"{row.place}: {row.first} and {row.second} are said to be different, but other pairs join them",
+                f"{row.place}: {row.first} and {row.second} are said to be different, but other pairs join "
+                "them",
                 hint="one of the pairs of `same` between them is wrong",
             )
     return {name: find(name) for name in list(first)}

@@ -53,9 +53,7 @@ MODELS: Catalog[Entry] = Catalog(
             "pairs: the same are pulled together, others pushed apart",
             paper="Hadsell, Chopra, LeCun 2006, CVPR",
         ),
-        *_pair(
-            "triplet", "nearer to its like than to any other", paper="arXiv:1503.03832", licence=_PML
-        ),
+        *_pair("triplet", "nearer to its like than to any other", paper="arXiv:1503.03832", licence=_PML),
         *_pair("arcface", "classes with a margin on the angle", paper="arXiv:1801.07698", licence=_PML),
         *_pair("supcon", "its like picked out of the whole batch", paper="arXiv:2004.11362", licence=_PML),
     ],

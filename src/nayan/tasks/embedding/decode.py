@@ -16,9 +16,7 @@ DIGITS = 6
 """Of a value in JSON and CSV: float32 carries no more."""
 
 
-def decode(
-    raw: Mapping[str, NDArray[Any]], placements: Sequence[Placement], **_args: Any
-) -> list[Embedding]:
+def decode(raw: Mapping[str, NDArray[Any]], placements: Sequence[Placement], **_args: Any) -> list[Embedding]:
     """Turn the outputs for a batch into one embedding a picture.
 
     Args:

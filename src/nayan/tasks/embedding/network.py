@@ -43,7 +43,7 @@ class EmbeddingRaw:
 
 
 class Criterion(Protocol):
-    """What a kind of embedder minimises; it has no weights of its own, so that copies of a network share it."""
+    """What a kind of embedder minimises; it has no weights, so that copies of a network share it."""
 
     def __call__(self, raw: EmbeddingRaw, identities: Tensor) -> dict[str, Tensor]:
         """Return the named parts of the loss of a batch; `identities` is (B,) int64."""

@@ -30,8 +30,9 @@ class EmbeddingTask(Task):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("embedding",)
-    # The loss of a batch depends on who else is in it. Training's are drawn so that each identity meets itself;
-    # those of validation come in order, with identities of their own, so that their loss would say nothing.
+    # The loss of a batch depends on who else is in it. Training's are drawn so that each identity meets
+    # itself; those of validation come in order, with identities of their own, so that their loss would say
+    # nothing.
     validation_loss: ClassVar[bool] = False
 
     def __init__(self, far: float = 1e-3, **_options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`arcface`: classify the identities of the training data, with a margin on the angle; then forget their names.
+"""`arcface`: classify the identities of the training data with a margin on the angle, then forget them.
 
 Paper: Deng, Guo, Xue, Zafeiriou, "ArcFace: additive angular margin loss for deep face recognition", 2019,
 arXiv:1801.07698.
@@ -6,12 +6,13 @@ arXiv:1801.07698.
     picture ── network ── unit vector x ── angles to the K proxies ── theta_y + m ── s cos ── cross-entropy
                                 └──────── what is deployed
 
-Each identity of the training data has a direction, its proxy, which is learnt too. A picture must be nearer to its
-own than to all others, even after m was added to that angle, so that identities become narrow cones. Whoever is met
+Each identity of the training data has a direction, its proxy, which is learnt too. A picture must be nearer
+to its own than to all others, even after m was added to that angle, so that identities become narrow cones.
+Whoever is met
 later has no proxy and needs none: the vectors are compared with each other.
 
-The loss is that of pytorch-metric-learning (MIT). What differs from the paper: a linear layer to the embedding
-instead of BN-dropout-FC-BN; s = 32 instead of 64, which is for tens of thousands of identities.
+The loss is that of pytorch-metric-learning (MIT). What differs from the paper: a linear layer to the
+embedding instead of BN-dropout-FC-BN; s = 32 instead of 64, which is for tens of thousands of identities.
 """
 
 from __future__ import annotations

@@ -7,10 +7,11 @@ Chopra, LeCun, "Dimensionality reduction by learning an invariant mapping", CVPR
                     same weights        ├── d ── same: d^2       different: max(0, m - d)^2
     picture b ── network ── unit vector ┘
 
-What differs from the papers: all pairs of a batch are looked at instead of two pictures at a time (P identities
-with K pictures each give P K (P K - 1) / 2 of them); vectors have unit length, so that d lies in [0, 2]. There are
-many more different pairs than same ones, and most are far apart after a while: the loss is the mean over the same
-ones plus the mean over the different ones that still are too near.
+What differs from the papers: all pairs of a batch are looked at instead of two pictures at a time (P
+identities with K pictures each give P K (P K - 1) / 2 of them); vectors have unit length, so that d lies in
+[0, 2]. There are
+many more different pairs than same ones, and most are far apart after a while: the loss is the mean over the
+same ones plus the mean over the different ones that still are too near.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 Paper: Khosla et al., "Supervised contrastive learning", 2020, arXiv:2004.11362, eq. 2 (the sum outside).
 
-    pictures of a batch ── network ── unit vectors ── cosines / t ── softmax over the others ── mean log of the same
+    batch ── network ── unit vectors ── cosines / t ── softmax over the others ── mean log of its like
 
 Every pair of the batch counts in every step, weighted by how near it is: what is hard is mined by the softmax
-itself. The loss is that of pytorch-metric-learning (MIT). What differs from the paper: no projection that is thrown
-away after training, since the vectors themselves are compared; batches of dozens of pictures where it has 6,144, of
-which P x K sampling makes every one count.
+itself. The loss is that of pytorch-metric-learning (MIT). What differs from the paper: no projection that is
+thrown away after training, since the vectors themselves are compared; batches of dozens of pictures where it
+has 6,144, of which P x K sampling makes every one count.
 """
 
 from __future__ import annotations

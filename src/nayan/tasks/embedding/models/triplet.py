@@ -1,16 +1,17 @@
 """`triplet`: an anchor must be nearer to its like than to any other, by a margin.
 
-Paper: Schroff, Kalenichenko, Philbin, "FaceNet: a unified embedding for face recognition and clustering", 2015,
-arXiv:1503.03832.
+Paper: Schroff, Kalenichenko, Philbin, "FaceNet: a unified embedding for face recognition and clustering",
+2015, arXiv:1503.03832.
 
     anchor a ──┐
     positive p ├── network ── unit vectors ── max(0, |a - p|^2 - |a - n|^2 + m)
     negative n ┘
 
-Most triplets are easy and teach nothing, so those of a batch are mined: "semihard", the paper's, has negatives that
-are farther than the positive but within the margin; "hard" those that are nearer than the positive; "all" both.
-Loss and miner are those of pytorch-metric-learning (MIT). What differs from the paper: batches of dozens of pictures
-where it has 1,800, and "all", which Hermans et al. (2017, arXiv:1703.07737, "batch all") found better, is the default.
+Most triplets are easy and teach nothing, so those of a batch are mined: "semihard", the paper's, has
+negatives that are farther than the positive but within the margin; "hard" those that are nearer than the
+positive; "all" both. Loss and miner are those of pytorch-metric-learning (MIT). What differs from the paper:
+batches of dozens of pictures where it has 1,800, and "all", which Hermans et al. (2017, arXiv:1703.07737,
+"batch all") found better, is the default.
 """
 
 from __future__ import annotations
