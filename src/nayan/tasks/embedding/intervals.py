@@ -16,7 +16,6 @@ the second, where the pairs of one person meet those of every other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +29,7 @@ LEAST_IDENTITIES = 3
 """With fewer no draw says anything: two identities have one way to differ."""
 
 _HELD = 1 << 21  # weights that are held at once: 16 MiB
+_STEPS = 1500  # thresholds
 
 Interval = tuple[float, float]
 
@@ -67,20 +67,20 @@ def verification_intervals(
     edges = _edges(level, resamples)
     d, s = check_pairs(distances, same)
     order = np.argsort(d, kind="stable")
-    d, s = d[order], s[order]
+    kinds = [order[s[order]], order[~s[order]]]  # pairs of one identity, of two; the nearest first
     random = np.random.default_rng(seed)
     if identities is None:
-        draw = _of_pairs(s, random)
+        draw = _of_pairs([len(rows) for rows in kinds], random)
     else:
-        index = _indexed(identities, order, s)
+        index = _indexed(identities, s)
         if int(index.max()) + 1 < LEAST_IDENTITIES:
             return {}
-        draw = _of_identities(index, s, random)
-    told = [far for far in fars if can_measure(far, int((~s).sum()))]
-    steps = _Steps(s, np.flatnonzero(np.append(np.diff(d) > 0, True)))
+        draw = _of_identities(index[kinds[0], 0], index[kinds[1]], random)
+    told = [far for far in fars if can_measure(far, len(kinds[1]))]
+    steps = _steps(d, kinds)
     size = max(1, _HELD // len(d))
     parts = [
-        _scores(steps, draw(min(size, resamples - start)), fars=told) for start in range(0, resamples, size)
+        _scores(draw(min(size, resamples - start)), steps, fars=told) for start in range(0, resamples, size)
     ]
     values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     quantiles = {name: np.quantile(each, edges) for name, each in values.items() if len(each)}
@@ -136,66 +136,76 @@ def _edges(level: float, resamples: int) -> list[float]:
     return [(1 - level) / 2, (1 + level) / 2]
 
 
-Draw = Callable[[int], Floats]
-"""From a number of draws R to (R, P) how often each pair counts."""
+Draw = Callable[[int], tuple[Floats, Floats]]
+"""From a number of draws R to how often each pair of one identity counts (R, S), and of two (R, P - S)."""
 
 
-def _of_pairs(same: NDArray[np.bool_], random: np.random.Generator) -> Draw:
+def _of_pairs(numbers: Sequence[int], random: np.random.Generator) -> Draw:
     """Return a draw of pairs, as many of each kind as there are."""
-    kinds = [np.flatnonzero(same), np.flatnonzero(~same)]
 
-    def draw(number: int) -> Floats:
-        times = np.zeros((number, len(same)))
-        for rows in kinds:
-            times[:, rows] = random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=number)
-        return times
-
-    return draw
-
-
-def _of_identities(index: NDArray[np.int64], same: NDArray[np.bool_], random: np.random.Generator) -> Draw:
-    """Return a draw of identities with their pairs; draws without pairs of one kind are empty."""
-    count = int(index.max()) + 1
-
-    def draw(number: int) -> Floats:
-        times = random.multinomial(count, np.full(count, 1 / count), size=number).astype(np.float64)
-        first, second = times[:, index[:, 0]], times[:, index[:, 1]]  # (R, P)
-        return np.where(same, first, first * second)
+    def draw(count: int) -> tuple[Floats, Floats]:
+        same, different = (
+            random.multinomial(number, np.full(number, 1 / number), size=count).astype(np.float64)
+            for number in numbers
+        )
+        return same, different
 
     return draw
 
 
-def _indexed(identities: ArrayLike, order: NDArray[np.int64], same: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return (P, 2) identities, in the order of the distances and numbered from 0 without gaps."""
+def _of_identities(
+    same: NDArray[np.int64], different: NDArray[np.int64], random: np.random.Generator
+) -> Draw:
+    """Return a draw of identities, which takes their pairs along.
+
+    Args:
+        same: (S,) the identity of each pair of one.
+        different: (P - S, 2) the identities of each pair of two.
+        random: draws.
+    """
+    number = int(max(same.max(), different.max())) + 1
+
+    def draw(count: int) -> tuple[Floats, Floats]:
+        times = random.multinomial(number, np.full(number, 1 / number), size=count).astype(np.float64)
+        return times[:, same], times[:, different[:, 0]] * times[:, different[:, 1]]
+
+    return draw
+
+
+def _indexed(identities: ArrayLike, same: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return (P, 2) identities numbered from 0 without gaps."""
     given = np.asarray(identities)
     if given.shape != (len(same), 2):
         raise ShapeError(f"{len(same)} pairs need identities (P, 2), got {given.shape}")
-    pairs = given[order]
-    wrong = int(((pairs[:, 0] == pairs[:, 1]) != same).sum())
+    wrong = int(((given[:, 0] == given[:, 1]) != same).sum())
     if wrong:
         raise ShapeError(f"{wrong:,} of {len(same):,} pairs have identities that contradict `same`")
-    return np.asarray(np.unique(pairs, return_inverse=True)[1].reshape(-1, 2), np.int64)
+    return np.asarray(np.unique(given, return_inverse=True)[1].reshape(-1, 2), np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Steps:
-    """The pairs in the order of their distances.
+def _steps(d: Floats, kinds: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return (2, K): how many pairs of each kind lie within each threshold.
 
-    Attributes:
-        same: (P,) bool.
-        last: (K,) the last pair of each distinct distance.
+    Of many pairs about `_STEPS` thresholds are kept, densest where hardly a pair of two identities lies
+    within; each rate moves by less than a hundredth of itself, or of the whole, from one to the next.
     """
+    thresholds = np.unique(d)
+    within = np.stack([np.searchsorted(d[rows], thresholds, side="right") for rows in kinds])
+    if len(thresholds) <= _STEPS:
+        return within
+    wanted = [np.linspace(0, each[-1], _STEPS // 3) for each in within]
+    wanted.append(np.geomspace(1, max(2, within[1, -1]), _STEPS // 3))
+    kept = [np.searchsorted(each, counts) for each, counts in zip(within[[0, 1, 1]], wanted, strict=True)]
+    return within[:, np.unique(np.concatenate(kept))]
 
-    same: NDArray[np.bool_]
-    last: NDArray[np.int64]
 
-
-def _scores(steps: _Steps, times: Floats, *, fars: Sequence[float]) -> dict[str, Floats]:
-    """Return each score of (R, P) draws, (R',): draws without pairs of one kind have none."""
-    hits = np.where(steps.same, times, 0.0).cumsum(axis=1)[:, steps.last]
-    misses = np.where(steps.same, 0.0, times).cumsum(axis=1)[:, steps.last]
-    known = (hits[:, -1] > 0) & (misses[:, -1] > 0)
-    tar, far = (_rates(part[known]) for part in (hits, misses))  # (R', K + 1)
+def _scores(
+    times: tuple[Floats, Floats], steps: NDArray[np.int64], *, fars: Sequence[float]
+) -> dict[str, Floats]:
+    """Return each score of R draws, (R',): draws without pairs of one kind have none."""
+    counts = [_summed(each, until) for each, until in zip(times, steps, strict=True)]
+    known = (counts[0][:, -1] > 0) & (counts[1][:, -1] > 0)
+    tar, far = (part[known] / part[known, -1:] for part in counts)  # (R', K + 1)
     scores = {"auc": np.asarray(np.trapezoid(tar, far, axis=1)), "eer": _equal_errors(far, 1.0 - tar)}
     for wanted in fars:
         at = (far <= wanted).sum(axis=1) - 1
@@ -203,8 +213,10 @@ def _scores(steps: _Steps, times: Floats, *, fars: Sequence[float]) -> dict[str,
     return scores
 
 
-def _rates(counts: Floats) -> Floats:
-    return np.concatenate([np.zeros((len(counts), 1)), counts / counts[:, -1:]], axis=1)
+def _summed(times: Floats, until: NDArray[np.int64]) -> Floats:
+    """Return (R, K + 1) the sums of the first 0, until[0], until[1], ... columns of (R, P)."""
+    sums = np.concatenate([np.zeros((len(times), 1)), times.cumsum(axis=1)], axis=1)
+    return np.asarray(sums[:, np.concatenate([[0], until])])
 
 
 def _equal_errors(far: Floats, frr: Floats) -> Floats:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nayan.core.errors import DataError, ShapeError
+from nayan.core.errors import ConfigError, DataError, ShapeError
 from nayan.core.neighbours import BLOCK, nearest
 from nayan.tasks.embedding.intervals import Interval, mean_interval
 
 KS = (1, 10)
-ANSWERS = 10
-"""Neighbours of each query that are kept, for a look at them."""
+ANSWERS = 50
+"""Neighbours of each query that are kept: for a look at them, and for recall at no more than that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +30,14 @@ class Retrieval:
 
     Attributes:
         queries: (Q,) the row of each query; those without a right answer are left out.
-        first: (Q,) the place of the first right answer, from 1.
+        first: (Q,) the place of the first right answer, from 1; one more than there are answers where
+            none of them is right.
         r_precision: (Q,) share of right ones among the first R, R being how many there are in all.
         average_precision: (Q,) at R.
         answers: (Q, k) rows of the nearest in the gallery, the nearest first.
         identities: (Q,) number of the identity of each query.
         unanswerable: how many queries were left out.
+        asked_for: how many answers were asked for, k unless the gallery is smaller.
     """
 
     queries: NDArray[np.int64]
@@ -45,10 +47,15 @@ class Retrieval:
     answers: NDArray[np.int64]
     identities: NDArray[np.int64]
     unanswerable: int
+    asked_for: int
 
     def recall(self, k: int) -> float:
-        """Return the share of the queries with a right answer among the first `k`, in [0, 1]."""
-        return float((self.first <= k).mean())
+        """Return the share of the queries with a right answer among the first `k`, in [0, 1].
+
+        Raises:
+            ConfigError: if fewer answers were kept.
+        """
+        return float(self._found(k).mean())
 
     def scores(self, ks: Sequence[int] = KS) -> dict[str, float]:
         """Return `recall_at_<k>`, `r_precision` and `map_at_r`, each in [0, 1]."""
@@ -63,8 +70,13 @@ class Retrieval:
         return {name: interval for name, interval in found.items() if interval is not None}
 
     def _values(self, ks: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-        recalls = {f"recall_at_{k}": (self.first <= k).astype(np.float64) for k in ks}
+        recalls = {f"recall_at_{k}": self._found(k) for k in ks}
         return {**recalls, "r_precision": self.r_precision, "map_at_r": self.average_precision}
+
+    def _found(self, k: int) -> NDArray[np.float64]:
+        if k > self.asked_for:
+            raise ConfigError(f"recall at {k} of {self.asked_for} answers", hint="ask for more answers")
+        return (self.first <= k).astype(np.float64)
 
 
 def retrieve(
@@ -122,7 +134,10 @@ def retrieve(
         right = theirs[found.rows] == whose[rows, None]  # (b, deep)
         parts.append((*_judged(right, relevant[rows]), found.rows[:, :answers]))
     first, precise, average, kept = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Retrieval(asked, first, precise, average, kept, whose[asked], len(vectors) - len(asked))
+    first = np.minimum(first, kept.shape[1] + 1)
+    return Retrieval(
+        asked, first, precise, average, kept, whose[asked], len(vectors) - len(asked), asked_for=answers
+    )
 
 
 def _numbered(queries: ArrayLike, gallery: ArrayLike | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
