@@ -1,1 +1,1 @@
-"""Pictures as points: what shows the same lies near, whether or not it was ever seen before."""
+"""The slice of the task embedding: pictures as vectors; compare, verify and search them."""
