@@ -22,7 +22,7 @@ class What:
     """What is trained."""
 
     task: Annotated[
-        str | None, Parameter(help="classify, detect or segment; by default what the data are for")
+        str | None, Parameter(help="classify, detect, segment or compare; by default what the data are for")
     ] = None
     format: Format = None
     model: Annotated[str | None, Parameter(help="a name of `nayan models`, or any timm model")] = None
@@ -39,6 +39,11 @@ class What:
         Literal["transposed", "bilinear", "nearest"] | None,
         Parameter(help="how the decoder of a segmenter enlarges its maps"),
     ] = None
+    pooling: Annotated[
+        Literal["gap", "gem", "flatten"] | None,
+        Parameter(help="of an embedder: the mean of its last map, the generalised mean, or every cell"),
+    ] = None
+    dim: Annotated[int | None, Parameter(help="how many values an embedding has")] = None
     classes: Annotated[
         tuple[str, ...] | None,
         Parameter(help="use only this class; repeat for more", metavar="NAME", negative=""),
@@ -134,6 +139,11 @@ class Learning:
             help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice "
             "[default: auto]"
         ),
+    ] = None
+    margin: Annotated[float | None, Parameter(help="how far apart an embedder keeps different ones")] = None
+    far: Annotated[
+        float | None,
+        Parameter(help="share of strangers that an embedder may take for the same [default: 0.001]"),
     ] = None
     label_smoothing: Annotated[float | None, Parameter(help="probability given to the other classes")] = None
     dropout: Annotated[float | None, Parameter(help="fraction of features dropped before the last layer")] = (

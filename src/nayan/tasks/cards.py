@@ -66,6 +66,8 @@ class Recipe:
         lr: rate from scratch for small and larger networks, of a new head, and of fine-tuning; by optimiser.
         cached: whether the head learns first, on the cached output of a frozen backbone. It can where what
             lies between the stages is one tensor and augmentation may happen before it.
+        each: about so many pictures of each identity are put into a batch, so that they meet themselves; 0:
+            batches are drawn picture by picture.
         ignores: options of training that mean nothing to the task; to give one is an error.
     """
 
@@ -77,6 +79,7 @@ class Recipe:
     ema: float
     lr: Mapping[str, Mapping[str, float]]
     cached: bool = True
+    each: int = 0
     ignores: tuple[str, ...] = ()
 
 

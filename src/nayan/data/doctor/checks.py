@@ -54,6 +54,7 @@ CHECKS: Catalog[Check] = Catalog(
         Check("splits.leakage_exact", duplicates.leakage_exact),
         Check("splits.leakage_near", duplicates.leakage_near),
         Check("splits.leakage_group", duplicates.leakage_group),
+        Check("splits.shared_identities", balance.shared_identities),
         Check("splits.missing", balance.splits_missing),
         Check("splits.skew", balance.skew),
         Check("balance.single_class", balance.single_class),
