@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nayan.core.errors import ShapeError
 from nayan.tasks.embedding.drawn_pairs import Pairs
 
-_HELD = 1 << 22  # similarities that are held at once: 32 MiB
+_HELD = 1 << 19  # similarities that are held at once: 4 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def confusions(
     np.minimum.at(nearest, index, d)
     order = np.lexsort((nearest, -accepted / number, -accepted))
     return [
-        Confusion(*met[n].tolist(), int(accepted[n]), int(number[n]), float(nearest[n]))
+        Confusion(int(met[n, 0]), int(met[n, 1]), int(accepted[n]), int(number[n]), float(nearest[n]))
         for n in order[: int((accepted > 0).sum())]
     ]
 

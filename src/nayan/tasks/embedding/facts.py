@@ -4,15 +4,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nayan.tasks.embedding.confusions import Confusion, Stranger
 from nayan.tasks.embedding.pair_scores import Floats, PairCurve, equal_error
 from nayan.tasks.embedding.retrieval import Retrieval
 
 BINS = 50
+LISTED = 12
+"""Confusions and strangers that are listed."""
 POINTS = 240
 """Of a curve, at most."""
 KS = (1, 2, 5, 10, 20, 50)
@@ -79,3 +84,32 @@ def recall_facts(found: Retrieval) -> list[dict[str, Any]]:
         {"k": k, "recall": found.recall(k), "interval": list(intervals.get(f"recall_at_{k}", ())) or None}
         for k in ks
     ]
+
+
+def confused_facts(found: Sequence[Confusion], names: Sequence[str]) -> dict[str, Any]:
+    """Return `identities`, how many pairs of them are confused, and `listed`, the worst by their names."""
+    listed = [
+        {**asdict(each), "first": names[each.first], "second": names[each.second]} for each in found[:LISTED]
+    ]
+    return {"identities": len(found), "listed": listed}
+
+
+def stranger_facts(found: Sequence[Stranger], names: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:
+    """Return `pictures`, how many there are, and `listed`, the clearest, with ids and names.
+
+    Args:
+        found: the clearest first.
+        names: of the identities.
+        ids: of the pictures.
+    """
+    listed = [
+        {
+            "id": ids[each.row],
+            "identity": names[each.identity],
+            "nearest": names[each.nearest],
+            "own_similarity": round(each.own_similarity, 4),
+            "other_similarity": round(each.other_similarity, 4),
+        }
+        for each in found[:LISTED]
+    ]
+    return {"pictures": len(found), "listed": listed}
