@@ -4,8 +4,8 @@
                        ├── side by side, (28, 40), white on black ── a picture of "37"
     scan of a 7 (8, 8) ┘
 
-Whoever tells 37 from 73 must look at both digits and their order. The numbers of val and test are strangers: the
-network has seen their digits, but in other numbers and by other hands.
+Whoever tells 37 from 73 must look at both digits and their order. The numbers of val and test are strangers:
+the network has seen their digits, but in other numbers and other scans.
 """
 
 from __future__ import annotations

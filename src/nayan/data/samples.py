@@ -62,7 +62,7 @@ def write_sample(
         task: what the data is for.
         out: does not exist, or is an empty folder.
         seed: of the order in which pictures go to the splits, and of the scenes.
-        count: pictures in all, for "classify" and "compare" in equal parts a class; None for the usual number.
+        count: pictures in all, except for scenes in equal parts a class; None for the usual number.
         format: one of `FORMATS`; None for the usual one.
 
     Raises:

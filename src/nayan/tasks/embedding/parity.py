@@ -46,8 +46,8 @@ class VectorParity:
     def fault(self) -> str:
         """What is wrong, to stand after the name of the file."""
         return (
-            f"puts a picture {self.largest:.2e} from where the trained network does (allowed {self.limit:.0e}), "
-            f"of {self.pictures} pictures"
+            f"puts one of {self.pictures} pictures {self.largest:.2e} from where the trained network does "
+            f"(allowed {self.limit:.0e})"
         )
 
     def __str__(self) -> str:
