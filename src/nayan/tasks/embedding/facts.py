@@ -16,7 +16,7 @@ from nayan.tasks.embedding.pair_scores import Floats, PairCurve, equal_error
 from nayan.tasks.embedding.retrieval import Retrieval
 
 BINS = 50
-LISTED = 12
+LISTED = 10
 """Confusions and strangers that are listed."""
 POINTS = 240
 """Of a curve, at most."""

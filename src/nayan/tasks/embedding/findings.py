@@ -129,7 +129,8 @@ def _confuses(details: Record) -> str:
         return ""
     worst = listed[0]
     text = f"Most often taken for one another are {quoted(worst['first'])} and {quoted(worst['second'])}: "
-    return f"{text}{worst['accepted']:,} of their {worst['pairs']:,} pairs lie within the threshold."
+    which = "the threshold" if details.get("at_threshold") else "the distance of the equal error rate"
+    return f"{text}{worst['accepted']:,} of their {worst['pairs']:,} pairs lie within {which}."
 
 
 def _tiles(metrics: Record, details: Record) -> list[Tile]:
@@ -216,8 +217,7 @@ def _confused(details: Record) -> list[Panel]:
         for each in confused["listed"]
     )
     table = Table(("Identity", "Taken for", "Pairs", "Of their pairs"), rows)
-    half: Record = {"layout": "half"} if details["strangers"]["listed"] else {}
-    return [Panel("Who is taken for whom", text, table=table, data={"bars": {"Of their pairs": 1.0}, **half})]
+    return [Panel("Who is taken for whom", text, table=table, data={"bars": {"Of their pairs": 1.0}})]
 
 
 def _strangers(details: Record) -> list[Panel]:
@@ -229,13 +229,12 @@ def _strangers(details: Record) -> list[Panel]:
     text += f"; the clearest {shown} of {number:,}" if number > shown else ""
     text += ". Look here for wrong labels first."
     rows = tuple(
-        (_cut(each["id"]), _cut(each["identity"]), each["own_similarity"], _cut(each["nearest"]),
+        (each["id"], _cut(each["identity"]), each["own_similarity"], _cut(each["nearest"]),
          each["other_similarity"])
         for each in strangers["listed"]
     )  # fmt: skip
     table = Table(("Picture", "Identity", "Similar", "Nearest other", "Similar to it"), rows)
-    half: Record = {"layout": "half"} if details["confused"]["listed"] else {}
-    return [Panel("Nearer to others than to their own", text, table=table, data=half)]
+    return [Panel("Nearer to others than to their own", text, table=table)]
 
 
 def _map(details: Record) -> Panel:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,16 +17,26 @@ from nayan.tasks.embedding.retrieval import Retrieval
 
 SHOWN = 10
 """Answers of a search that are shown."""
+ALIKE = 3
+"""Pairs of the same one or two identities that are shown."""
 
 
 def hardest_pairs(
-    distances: Floats, pairs: Pairs, *, threshold: float | None, limit: int
+    distances: Floats,
+    pairs: Pairs,
+    identities: NDArray[np.int64],
+    *,
+    threshold: float | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
     """Return the pairs of two identities that lie nearest and those of one that lie farthest, in turns.
+
+    No more than three are of the same one or two identities, so that others are seen too.
 
     Args:
         distances: (P,) of the pairs.
         pairs: rows of pictures.
+        identities: (N,) of the pictures.
         threshold: only pairs on its wrong side are given; None gives them whether or not they are wrong.
         limit: at most so many.
 
@@ -35,10 +46,10 @@ def hardest_pairs(
     kinds = []
     for same in (False, True):
         rows = np.flatnonzero(pairs.same == same)
-        rows = rows[np.argsort(-distances[rows] if same else distances[rows], kind="stable")][:limit]
         if threshold is not None:
             rows = rows[(distances[rows] > threshold) == same]
-        kinds.append(rows.tolist())
+        rows = rows[np.argsort(-distances[rows] if same else distances[rows], kind="stable")]
+        kinds.append(_varied(rows, np.sort(identities[pairs.rows[rows]], axis=1), limit=limit))
     turns = [row for n in range(limit) for kind in kinds for row in kind[n : n + 1]]
     return [
         {
@@ -50,6 +61,19 @@ def hardest_pairs(
         }
         for row in turns[:limit]
     ]
+
+
+def _varied(rows: NDArray[np.int64], whose: NDArray[np.int64], *, limit: int) -> list[int]:
+    """Return the first rows of which no more than `ALIKE` are of the same identities."""
+    seen: Counter[tuple[int, ...]] = Counter()
+    kept: list[int] = []
+    for row, identities in zip(rows.tolist(), map(tuple, whose.tolist()), strict=True):
+        seen[identities] += 1
+        if seen[identities] <= ALIKE:
+            kept.append(row)
+        if len(kept) == limit:
+            break
+    return kept
 
 
 def telling_searches(

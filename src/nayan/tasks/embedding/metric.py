@@ -173,7 +173,11 @@ def mistakes(
     """
     compared = Comparing(np.stack([prediction.vector for prediction in predictions]), targets)
     records = hardest_pairs(
-        compared.distances, compared.pairs, threshold=_threshold(calibration), limit=limit - limit // 4
+        compared.distances,
+        compared.pairs,
+        compared.identities,
+        threshold=_threshold(calibration),
+        limit=limit - limit // 4,
     ) + telling_searches(
         _searched(compared),
         compared.identities,
