@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, ShapeError
 
-BLOCK = 1 << 24
-"""Numbers that are held at once: 64 MiB of float32."""
+BLOCK = 1 << 22
+"""Numbers that are held at once: 16 MiB of float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

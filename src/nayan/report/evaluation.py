@@ -77,7 +77,7 @@ def write_evaluation(
         "worst": [
             _picture(run, data.split, samples, record=record, draw=card.draw, classes=classes)
             for record in worst
-            for samples in ([seen[record.pop(name)][0] for name in ("row", "beside") if name in record],)
+            for samples in ([seen[row][0] for row in (record.pop("row"), *record.pop("others", ()))],)
         ],
         "failures": failures,
     }
@@ -120,8 +120,8 @@ def _picture(
     """Return the record of a mistake with the picture that is written for it.
 
     A task that can point at its mistakes paints them: `mistake(picture, record, classes)` of its draw
-    module gives the thumbnail, or for one of two pictures `beside(pictures, record, classes)`. Where there
-    is no such function the picture is shown as it is.
+    module gives the thumbnail, or for one of several pictures `beside(pictures, record, classes)`. Where
+    there is no such function the picture is shown as it is.
     """
     module, sample = importlib.import_module(draw), samples[0]
     if len(samples) > 1:

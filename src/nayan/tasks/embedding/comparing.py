@@ -69,8 +69,7 @@ class Comparing:
     @cached_property
     def distances(self) -> NDArray[np.float64]:
         """(P,) Euclidean distances of the pairs, in [0, 2]."""
-        first, second = (self.vectors[self.pairs.rows[:, side]].astype(np.float64) for side in (0, 1))
-        return np.asarray(np.linalg.norm(first - second, axis=1))
+        return self.pairs.distances(self.vectors)
 
     @cached_property
     def _given_pairs(self) -> Pairs:

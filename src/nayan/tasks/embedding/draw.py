@@ -1,4 +1,4 @@
-"""Paints what an embedder makes of pictures: a strip of its values, contact sheets, pairs side by side."""
+"""Paints what an embedder makes of pictures: a strip of its values, contact sheets, pairs, searches."""
 
 # (H, W) size of a picture, D values of an embedding
 
@@ -11,14 +11,13 @@ import numpy as np
 
 from nayan.core.sheet import grid
 from nayan.core.types import Embedding, Image, Label, Target
-from nayan.runtime.preprocess import resize
 from nayan.tasks.embedding.findings import panels, summary
+from nayan.tasks.embedding.galleries import paint_pair, paint_search
 
 __all__ = ["annotate", "beside", "grid", "panels", "sheet", "summary"]
 
 MIN_SIDE = 240
 """Smaller pictures are enlarged by a whole factor, so that the strip below them can be read."""
-PAIR_SIDE = 220
 LOW, MIDDLE, HIGH = np.array([[38, 100, 180], [245, 245, 245], [200, 70, 40]], np.float64)
 """Colours of the most negative value, of 0 and of the most positive one."""
 
@@ -58,14 +57,11 @@ def sheet(images: Sequence[Image], targets: Sequence[Target], classes: Sequence[
 
 
 def beside(images: Sequence[Image], record: Mapping[str, Any], classes: Sequence[str]) -> Image:  # noqa: ARG001
-    """Return the two pictures of a pair side by side, at one height.
+    """Return the pictures of a record of `hardest` as one: two that were compared, or a search.
 
     Args:
-        images: two, (H, W, 3) uint8 RGB.
-        record: of the pair; not needed.
+        images: (H, W, 3) uint8 RGB, in the order of the record.
+        record: of the kind "pair" or "search".
         classes: not needed.
     """
-    sized = [resize(image, (PAIR_SIDE, max(1, round(PAIR_SIDE * w / h)))) for image in images
-             for h, w in (image.shape[:2],)]  # fmt: skip
-    gap = np.full((PAIR_SIDE, 6, 3), 255, np.uint8)
-    return np.concatenate([sized[0], gap, *sized[1:]], axis=1)
+    return paint_search(images, record) if record["kind"] == "search" else paint_pair(images, record)

@@ -16,6 +16,9 @@ MOST_DIFFERENT = 80_000
 """Enough to speak of a false-accept rate of 4e-4 with thirty errors."""
 
 
+_HELD = 1 << 19  # values of vectors that are held at once: 2 MiB
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
     """Pairs of pictures by their row.
@@ -30,6 +33,19 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.same)
+
+    def distances(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the (P,) Euclidean distances of the pairs.
+
+        Args:
+            vectors: (N, D) of the pictures.
+        """
+        step = max(1, _HELD // max(1, vectors.shape[1]))
+        found = np.zeros(len(self))
+        for start in range(0, len(self), step):
+            first, second = self.rows[start : start + step].T
+            found[start : start + step] = np.linalg.norm(vectors[first] - vectors[second], axis=1)
+        return found
 
 
 def draw_pairs(

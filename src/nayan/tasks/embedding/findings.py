@@ -8,10 +8,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nayan.core.phrases import NAME_PX, between, percent, pictures_of, quoted
 from nayan.core.story import Panel, Summary, Table, Tile
+from nayan.core.svg import shorten
+from nayan.tasks.embedding.figures import (
+    det_chart,
+    distance_histogram,
+    map_chart,
+    recall_chart,
+    roc_chart,
+)
+from nayan.tasks.embedding.worries import worries
 
-FEW_IDENTITIES = 30
-"""Below, the interval over identities is more of a guess."""
+TITLES = {
+    "auc": "AUC of pairs",
+    "eer": "Equal error rate",
+    "tar_at_far_1e-2": "True accepts at 1 % false accepts",
+    "tar_at_far_1e-3": "True accepts at 0.1 % false accepts",
+    "recall_at_1": "Recall at 1",
+    "recall_at_10": "Recall at 10",
+    "r_precision": "R-precision",
+    "map_at_r": "MAP at R",
+    "one_shot_accuracy": "One-shot accuracy",
+}
+TILES = ("auc", "eer", "recall_at_1", "one_shot_accuracy")
 
 Record = Mapping[str, Any]
 
@@ -23,127 +43,265 @@ def summary(evaluation: Record) -> Summary:
     if "recall_at_1" not in metrics:
         return Summary()
     verdict = [
-        _search(evaluation, metrics, details),
-        _verification(metrics, details),
+        _verification(evaluation, metrics, details),
+        _decision(details),
+        _search(metrics, details),
         _one_shot(metrics, details),
+        _confuses(details),
     ]
     return Summary(
         tuple(sentence for sentence in verdict if sentence),
-        tuple(_worries(details)),
+        tuple(worries(evaluation)) if details else (),
         tuple(_tiles(metrics, details)),
     )
 
 
 def panels(evaluation: Record) -> list[Panel]:
-    """Return the panels of an embedder's evaluation, in reading order."""
+    """Return the panels of an embedder's evaluation, in reading order.
+
+    `Panel.data` says how a page should lay them out, as in `nayan.tasks.classification.findings.panels`;
+    `{"gallery": "pairs"}` asks for wide pictures, `{"gallery": "rows"}` for one below the other.
+    """
     details: Record = evaluation.get("details") or {}
     found: list[Panel] = []
-    metrics: Record = evaluation.get("metrics") or {}
-    intervals = details.get("intervals") or {}
-    if metrics:
-        rows = tuple((name, value, *intervals.get(name, ("", ""))) for name, value in metrics.items())
-        found.append(
-            Panel(
-                "Scores with their intervals",
-                "95 % of data sets like this one, with other identities, would score between low and high.",
-                table=Table(("Score", "Value", "Low", "High"), rows),
-            )
-        )
-    return found + _hardest(evaluation.get("worst") or ())
+    if details.get("pictures"):
+        metrics: Record = evaluation.get("metrics") or {}
+        found += [*_errors(metrics, details), _distances(details), *_recall(details)]
+        found += [_numbers(metrics, details), *_confused(details), *_strangers(details), _map(details)]
+    worst: Sequence[Record] = evaluation.get("worst") or ()
+    return found + _pairs(worst, details) + _searches(worst, details)
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """Return a share as a percentage.
-
-    >>> percent(0.9123)
-    '91.2 %'
-    """
-    return f"{100 * share:.{digits}f} %"
-
-
-def _search(evaluation: Record, metrics: Record, details: Record) -> str:
-    what = f"Of {details.get('queries', 0):,} pictures of the {evaluation.get('split', '')} split"
-    where = "all others" if details.get("gallery") is None else f"{details['gallery']:,} of the gallery"
-    first, ten = percent(metrics["recall_at_1"]), percent(metrics.get("recall_at_10", 0.0))
-    text = f"{what}, looked for among {where}, {first} have one of the same at the first place and "
-    return f"{text}{ten} within ten."
+def _verification(evaluation: Record, metrics: Record, details: Record) -> str:
+    text = f"On {pictures_of(details.get('pictures'), evaluation.get('split', 'evaluated'))}"
+    text += f" of {details['identities']:,} identities" if details.get("identities") else ""
+    text += ", two pictures of one identity lie nearer than two of different ones in "
+    text += f"{percent(metrics['auc'])} of cases (AUC{_interval(details, 'auc')}); where both kinds of error "
+    return f"{text}are equally frequent, they are {percent(metrics['eer'])} (EER{_interval(details, 'eer')})."
 
 
-def _verification(metrics: Record, details: Record) -> str:
-    if "auc" not in metrics:
+def _interval(details: Record, name: str) -> str:
+    told = between((details.get("intervals") or {}).get(name))
+    return f"; 95 % interval {told}" if told else ""
+
+
+def _decision(details: Record) -> str:
+    """Say what the threshold that was fitted on validation does to these pairs."""
+    at, same, pairs = details.get("at_threshold"), details.get("same") or {}, details.get("pairs") or {}
+    if not at or at["threshold"] < 0:
         return ""
-    pairs = details.get("pairs") or {}
-    how = "given" if pairs.get("given") else "drawn"
-    text = f"On {pairs.get('same', 0):,} same and {pairs.get('different', 0):,} different pairs, {how}, the "
-    text += f"area under the ROC is {metrics['auc']:.4f}; where both errors are equal they are "
-    text += f"{percent(metrics['eer'])}."
-    same = details.get("same") or {}
-    if same.get("threshold", -1) >= 0:
-        text += (
-            f" Two pictures are taken for the same up to a distance of {same['threshold']:.3f}, which let "
-        )
-        text += f"{percent(same['far'], 2)} of the different pairs of validation through and found "
-        text += f"{percent(same['tar'])} of the same."
-    return text
+    wanted = f", chosen on validation for a false-accept rate of {percent(same['wanted'])}" if same else ""
+    text = (
+        f"Up to a distance of {at['threshold']:.3f}{wanted}, pictures are taken for the same: here that is "
+    )
+    text += f"right for {percent(at['tar'])} of the {pairs['same']:,} pairs of one identity, and wrong for "
+    return f"{text}{percent(at['far'])} of the {pairs['different']:,} pairs of two."
+
+
+def _search(metrics: Record, details: Record) -> str:
+    if not details:
+        return ""
+    gallery = details.get("gallery")
+    where = "all the others" if gallery is None else f"the {gallery:,} of the gallery"
+    text = f"Searched for among {where}, {percent(metrics['recall_at_1'])} of the "
+    text += f"{details['queries'] - details.get('unanswerable', 0):,} queries find one of the same first"
+    if metrics.get("recall_at_10", 0) > metrics["recall_at_1"]:
+        text += f", and {percent(metrics['recall_at_10'])} within ten"
+    if "r_precision" in metrics:
+        text += f"; of as many answers as there could be right ones, {percent(metrics['r_precision'])} are"
+    return f"{text}."
 
 
 def _one_shot(metrics: Record, details: Record) -> str:
     trial = details.get("one_shot")
     if not trial or "one_shot_accuracy" not in metrics:
         return ""
-    return (
-        f"Shown one picture of each of {trial['ways']} identities, it gives "
-        f"{percent(metrics['one_shot_accuracy'])} "
-        f"of new ones to the right one; by chance it would be {percent(1 / trial['ways'])}."
+    text = (
+        f"Shown a single picture of each of {trial['ways']} identities, it knows whose a new picture is in "
     )
+    text += f"{percent(metrics['one_shot_accuracy'])} of cases, where guessing would be right in "
+    return f"{text}{percent(1 / trial['ways'])}."
 
 
-def _worries(details: Record) -> list[str]:
-    worries = []
-    identities = details.get("identities", 0)
-    if 0 < identities < FEW_IDENTITIES:
-        worries.append(
-            f"There are only {identities} identities to judge by: with others the scores may be different."
-        )
-    same = details.get("same") or {}
-    if same and same["num_different"] * same["wanted"] < 1:
-        worries.append(
-            f"The threshold was wanted for a false-accept rate of {same['wanted']:g}, but validation has "
-            "only "
-            f"{same['num_different']:,} pairs of different ones: all that is known is that the rate is below "
-            f"{percent(same['far_bound'], 2)}."
-        )
-    return worries
+def _confuses(details: Record) -> str:
+    listed = (details.get("confused") or {}).get("listed") or []
+    if not listed:
+        return ""
+    worst = listed[0]
+    text = f"Most often taken for one another are {quoted(worst['first'])} and {quoted(worst['second'])}: "
+    which = "the threshold" if details.get("at_threshold") else "the distance of the equal error rate"
+    return f"{text}{worst['accepted']:,} of their {worst['pairs']:,} pairs lie within {which}."
 
 
 def _tiles(metrics: Record, details: Record) -> list[Tile]:
-    names = {
-        "recall_at_1": "Recall at 1",
-        "auc": "Area under the ROC",
-        "one_shot_accuracy": "One-shot accuracy",
-    }
+    intervals, trial = details.get("intervals") or {}, details.get("one_shot") or {}
+    titles = {**TITLES, "one_shot_accuracy": f"{trial.get('ways', 'N')}-way one-shot"}
+    return [
+        Tile(titles[name], percent(metrics[name]), between(intervals.get(name)), float(metrics[name]))
+        for name in TILES
+        if name in metrics
+    ]
+
+
+def _errors(metrics: Record, details: Record) -> list[Panel]:
+    """Return the ROC beside the DET."""
+    pairs, at = details["pairs"], details.get("at_threshold")
+    drawn = "the pairs that the data give" if pairs["given"] else "pairs of all pictures with one another"
+    text = (
+        f"By {drawn}, {pairs['same']:,} of one identity and {pairs['different']:,} of two: how many of the "
+    )
+    text += "first a threshold takes for the same, for how many of the second. The blue area is the AUC, "
+    text += f"{percent(metrics['auc'])}."
+    roc = roc_chart(details["curve"], at=at, title="ROC: true accepts over false accepts")
+    told = "The same two errors on scales that make the small ones large: lower and further left is better. "
+    told += "On shaded ground fewer than 30 pairs decide, so that others might draw another line."
+    numbers = (pairs["same"], pairs["different"])
+    det = det_chart(details["curve"], numbers=numbers, at=at, title="DET: false rejects over false accepts")
+    half = {"layout": "half"}
+    return [Panel("Hits and false alarms", text, svg=roc, data=half),
+            Panel("The two errors", told, svg=det, data=half)]  # fmt: skip
+
+
+def _distances(details: Record) -> Panel:
+    text = "How far the pictures of a pair lie apart, from 0 (the same) over 1.41 (nothing in common), each "
+    text += "kind as a share of its own pairs. Where both hills overlap, no threshold is right for all."
+    at = details.get("at_threshold")
+    svg = distance_histogram(
+        details["distances"], threshold=at["threshold"] if at else None, title="Distances of pairs"
+    )
+    return Panel("How far apart", text, svg=svg)
+
+
+def _recall(details: Record) -> list[Panel]:
+    rows = details.get("recall") or []
+    if len(rows) < 2:
+        return []
+    text = "For how many queries one of the first k answers shows the same identity. The band is the 95 % "
+    text += "interval."
+    svg = recall_chart(rows, title="Recall over the number of answers")
+    return [Panel("Searching", text, svg=svg, data={"layout": "half"})]
+
+
+def _numbers(metrics: Record, details: Record) -> Panel:
+    """Return every score with its interval."""
     intervals = details.get("intervals") or {}
-    found = []
-    for name, label in names.items():
-        if name in metrics:
-            low, high = intervals.get(name, (None, None))
-            note = "" if low is None else f"{100 * low:.1f} to {percent(high)}"
-            found.append(Tile(label, percent(metrics[name]), note, level=float(metrics[name])))
-    return found
+    rows = tuple(
+        (title, percent(metrics[name]), _unbroken(between(intervals.get(name))))
+        for name, title in TITLES.items()
+        if name in metrics
+    )
+    text = (
+        "AUC: how often a pair of one identity is nearer than a pair of two. R-precision: the share of right "
+    )
+    text += "ones among as many answers as there are right pictures; MAP at R asks for their order too. The "
+    text += "intervals come from drawing identities again, a thousand times: pictures of one identity rise "
+    text += "and fall together."
+    trial = details.get("one_shot")
+    if trial:
+        text += f" One-shot: {trial['runs']} runs, each with {trial['ways']} of {trial['identities']} "
+        text += "identities, one picture shown and one asked for of each."
+    half: Record = {"layout": "half"} if len(details.get("recall") or []) > 1 else {}
+    return Panel("The scores", text, table=Table(("Score", "Value", "95 % interval"), rows), data=half)
 
 
-def _hardest(worst: Sequence[Record]) -> list[Panel]:
-    if not worst:
+def _confused(details: Record) -> list[Panel]:
+    confused = details["confused"]
+    if not confused["listed"]:
+        return []
+    number, shown = confused["identities"], len(confused["listed"])
+    which = "the threshold" if details.get("at_threshold") else "the distance of the equal error rate"
+    text = f"Identities of which pairs lie within {which}, and are so taken for one another"
+    text += f"; the worst {shown} of {number:,}." if number > shown else "."
+    rows = tuple(
+        (_cut(each["first"]), _cut(each["second"]), each["accepted"], each["accepted"] / each["pairs"])
+        for each in confused["listed"]
+    )
+    table = Table(("Identity", "Taken for", "Pairs", "Of their pairs"), rows)
+    return [Panel("Who is taken for whom", text, table=table, data={"bars": {"Of their pairs": 1.0}})]
+
+
+def _strangers(details: Record) -> list[Panel]:
+    strangers = details["strangers"]
+    if not strangers["listed"]:
+        return []
+    number, shown = strangers["pictures"], len(strangers["listed"])
+    text = "Pictures whose mean similarity to another identity is larger than that to the rest of their own"
+    text += f"; the clearest {shown} of {number:,}" if number > shown else ""
+    text += ". Look here for wrong labels first."
+    rows = tuple(
+        (each["id"], _cut(each["identity"]), each["own_similarity"], _cut(each["nearest"]),
+         each["other_similarity"])
+        for each in strangers["listed"]
+    )  # fmt: skip
+    table = Table(("Picture", "Identity", "Similar", "Nearest other", "Similar to it"), rows)
+    return [Panel("Nearer to others than to their own", text, table=table)]
+
+
+def _map(details: Record) -> Panel:
+    seen = details["map"]
+    named = len(seen["identities"])
+    text = "The pictures in the two directions in which they differ most, which hold "
+    text += f"{percent(seen['share'], 0)} of all differences: what lies apart here "
+    text += "is apart, what lies together need not be near."
+    if named < details["identities"]:
+        text += f" {named} of {details['identities']:,} identities have a colour: those that are taken for "
+        text += "one another, then those with most pictures."
+    svg = map_chart(seen["points"], seen["identities"], title="Embeddings in two dimensions")
+    return Panel("A map of the pictures", text, svg=svg)
+
+
+def _pairs(worst: Sequence[Record], details: Record) -> list[Panel]:
+    records = [record for record in worst if record.get("kind") == "pair"]
+    if not records:
         return []
     pictures = [
         {
             "file": record.get("picture"),
-            "title": f"{'the same' if record['same'] else 'different'}, distance {record['distance']:.2f}",
-            "text": record["first"] if record["same"] else f"{record['first']} and {record['second']}",
+            "title": f"{'one identity' if record['same'] else 'two identities'}, "
+            f"{record['distance']:.2f} apart",
+            "text": _cut(record["names"][0]) if record["same"] else " and ".join(map(_cut, record["names"])),
             "id": record.get("id", ""),
         }
-        for record in worst
+        for record in records
     ]
-    text = "Pairs on the wrong side of the threshold: different ones that lie nearest, and the same that lie "
-    text += "farthest apart. Look here for wrong labels, odd pictures and real difficulties."
-    return [Panel("The hardest pairs", text, data={"pictures": pictures})]
+    if details.get("at_threshold"):
+        text = "Pairs on the wrong side of the threshold, the most wrong of each kind in turns: "
+    else:
+        text = "The pairs of two identities that lie nearest, and those of one that lie farthest, in turns: "
+    text += "look for wrong labels, odd pictures and real likeness."
+    return [Panel("The hardest pairs", text, data={"pictures": pictures, "gallery": "pairs"})]
+
+
+def _searches(worst: Sequence[Record], details: Record) -> list[Panel]:
+    records = [record for record in worst if record.get("kind") == "search"]
+    if not records:
+        return []
+    kept = max((row["k"] for row in details.get("recall") or ()), default=10)
+    pictures = [
+        {
+            "file": record.get("picture"),
+            "title": _cut(record["names"][0]),
+            "text": _found(record, kept=kept),
+            "id": record.get("id", ""),
+        }
+        for record in records
+    ]
+    text = "Queries with their nearest pictures, the nearest first: those that found least, then some that "
+    text += "went well. Blue frames show the same identity, orange ones another."
+    return [Panel("Searches", text, data={"pictures": pictures, "gallery": "rows"})]
+
+
+def _found(record: Record, *, kept: int) -> str:
+    right, first = record["right"], record["first"]
+    text = f"{sum(right)} of the first {len(right)} are right"
+    if first is None:
+        return f"{text}; none of the first {kept} is"
+    return text if any(right) else f"{text}; the first right one is number {first}"
+
+
+def _cut(name: str) -> str:
+    return shorten(name, NAME_PX)
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")

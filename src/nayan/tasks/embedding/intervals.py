@@ -28,7 +28,7 @@ LEVEL = 0.95
 LEAST_IDENTITIES = 3
 """With fewer no draw says anything: two identities have one way to differ."""
 
-_HELD = 1 << 21  # weights that are held at once: 16 MiB
+_HELD = 1 << 19  # weights that are held at once: 4 MiB
 _STEPS = 1500  # thresholds
 
 Interval = tuple[float, float]

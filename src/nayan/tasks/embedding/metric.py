@@ -13,17 +13,23 @@ from nayan.core.errors import DataError, ShapeError
 from nayan.core.types import Embedding, Identity
 from nayan.runtime.preprocess import Placement
 from nayan.tasks.embedding.comparing import Comparing
+from nayan.tasks.embedding.confusions import confusions, strangers
+from nayan.tasks.embedding.facts import (
+    confused_facts,
+    curve_facts,
+    distance_facts,
+    recall_facts,
+    stranger_facts,
+    threshold_facts,
+)
+from nayan.tasks.embedding.hardest import hardest_pairs, telling_searches
+from nayan.tasks.embedding.identity_map import identity_map
 from nayan.tasks.embedding.intervals import verification_intervals
 from nayan.tasks.embedding.one_shot import OneShot, one_shot
-from nayan.tasks.embedding.pair_scores import pair_curve, scores_of
+from nayan.tasks.embedding.pair_scores import equal_error, pair_curve, scores_of
 from nayan.tasks.embedding.retrieval import Retrieval, retrieve
 
 __all__ = ["EmbeddingMetric", "mistakes"]
-
-POINTS = 200
-"""Of a curve, as the report draws it."""
-BINS = 60
-"""Of the histogram of distances, from 0 to 2."""
 
 
 class EmbeddingMetric:
@@ -33,7 +39,7 @@ class EmbeddingMetric:
         classes: names of the identities; those of the data that are judged, not those of the model.
 
     >>> metric = EmbeddingMetric(["ada", "bob"])
-    >>> near = [Embedding(np.array(v, np.float32)) for v in ([1, 0], [0.8, 0.6], [0, -1], [-1, 0])]
+    >>> near = [Embedding(np.array(v, np.float32)) for v in ([1, 0], [0.8, 0.6], [-0.6, -0.8], [-1, 0])]
     >>> metric.update(near, [Identity(0), Identity(0), Identity(1), Identity(1)])
     >>> metric.compute()["recall_at_1"]
     1.0
@@ -85,40 +91,53 @@ class EmbeddingMetric:
     ) -> dict[str, Any]:
         """Return the facts behind the scores, JSON-serialisable and free of NaN.
 
+        Args:
+            calibration: what was fitted on validation, with the "thresholds" and "same" of `fit_same`.
+            placements: not needed.
+
         Returns:
             `pictures`, `identities`; `queries` and `gallery` (None without one); `pairs` {"same",
             "different", "given"}; `intervals` {score: [low, high]} at 95 %, over identities drawn again;
-            `curve` {"far", "tar", "thresholds"}; `distances` {"edges", "same", "different"}, counts;
-            `one_shot` {"ways", "runs", "identities"} or None; `same`, what was fitted on validation.
+            `curve`, `distances`, `at_threshold` (None where none was fitted), `recall`, `confused` and
+            `strangers` as `facts` describes them; `unanswerable` queries; `map` as `identity_map` gives it,
+            with names; `one_shot` {"ways", "runs", "identities"} or None; `same`, what was fitted.
         """
         compared = self._compared()
-        pairs, found, trial = compared.pairs, _searched(compared), _trial(compared)
+        pairs, whose, distances = compared.pairs, compared.identities, compared.distances
+        found, trial = _searched(compared), _trial(compared)
+        curve = pair_curve(distances, pairs.same)
+        fitted = _threshold(calibration)
+        usual = equal_error(curve).threshold if fitted is None else fitted
+        confused = confusions(distances, pairs, whose, threshold=usual)
+        first = [identity for each in confused for identity in (each.first, each.second)]
+        seen = identity_map(compared.vectors, whose, first=first)
         intervals = {
-            **verification_intervals(
-                compared.distances, pairs.same, identities=compared.identities[pairs.rows]
-            ),
+            **verification_intervals(distances, pairs.same, identities=whose[pairs.rows]),
             **found.intervals(),
+            **({"one_shot_accuracy": trial.interval} if trial is not None and trial.interval else {}),
         }
-        if trial is not None and trial.interval is not None:
-            intervals["one_shot_accuracy"] = trial.interval
-        edges = np.linspace(0, 2, BINS + 1)
-        counts = {
-            kind: np.histogram(compared.distances[pairs.same == same], edges)[0].tolist()
-            for kind, same in (("same", True), ("different", False))
-        }
+        ids = [target.name for target in self._targets]
         return {
             "pictures": len(self._targets),
-            "identities": len(np.unique(compared.identities)),
+            "identities": len(np.unique(whose)),
             "queries": len(compared.queries),
             "gallery": None if compared.gallery is None else len(compared.gallery),
             "pairs": {
-                "same": int(pairs.same.sum()),
-                "different": int((~pairs.same).sum()),
+                "same": curve.num_same,
+                "different": curve.num_different,
                 "given": compared.given,
             },
-            "intervals": {name: list(map(float, interval)) for name, interval in intervals.items()},
-            "curve": _curve(compared),
-            "distances": {"edges": edges.tolist(), **counts},
+            "intervals": {name: list(interval) for name, interval in intervals.items()},
+            "curve": curve_facts(curve),
+            "distances": distance_facts(distances, pairs.same),
+            "at_threshold": None
+            if fitted is None
+            else threshold_facts(distances, pairs.same, threshold=fitted),
+            "recall": recall_facts(found),
+            "unanswerable": found.unanswerable,
+            "confused": confused_facts(confused, self.classes),
+            "strangers": stranger_facts(strangers(compared.vectors, whose), self.classes, ids),
+            "map": {**seen, "identities": [self.classes[index] for index in seen["identities"]]},
             "one_shot": None
             if trial is None
             else {"ways": trial.ways, "runs": trial.runs, "identities": trial.identities},
@@ -139,42 +158,43 @@ def mistakes(
     limit: int,
     calibration: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the hardest pairs: different ones that lie nearest and the same that lie farthest, in turns.
+    """Return what a person should look at: the hardest pairs, then the searches that found least.
 
     Args:
         predictions: one a picture.
         targets: who they show.
         classes: names of the identities.
-        limit: at most so many.
+        limit: at most so many; a quarter of them are searches.
         calibration: with the threshold, where it was fitted; only pairs on its wrong side are mistakes.
 
     Returns:
-        `{"row", "beside", "same", "distance", "first", "second"}` each: the rows of the two pictures and
-        the names of whom they show.
+        Records of `hardest`, with the names of whom their pictures show: `names`, in the order of "row" and
+        "others".
     """
     compared = Comparing(np.stack([prediction.vector for prediction in predictions]), targets)
-    pairs, distances = compared.pairs, compared.distances
+    records = hardest_pairs(
+        compared.distances,
+        compared.pairs,
+        compared.identities,
+        threshold=_threshold(calibration),
+        limit=limit - limit // 4,
+    ) + telling_searches(
+        _searched(compared),
+        compared.identities,
+        queries=None if compared.gallery is None else compared.queries,
+        gallery=compared.gallery,
+        limit=limit // 4,
+    )
+    for record in records:
+        rows = [record["row"], *record["others"]]
+        record["names"] = [classes[targets[row].index] for row in rows]
+    return records
+
+
+def _threshold(calibration: Mapping[str, Any] | None) -> float | None:
+    """Return the distance up to which two pictures are the same; None where none was fitted."""
     fitted = (calibration or {}).get("thresholds")
-    threshold = float(fitted[0]) if fitted else None
-    kinds: list[list[int]] = []
-    for same in (False, True):
-        rows = np.flatnonzero(pairs.same == same)
-        rows = rows[np.argsort(-distances[rows] if same else distances[rows], kind="stable")]
-        if threshold is not None:
-            rows = rows[(distances[rows] > threshold) == same]
-        kinds.append(rows.tolist())
-    turns = [row for each in range(max(map(len, kinds))) for kind in kinds for row in kind[each : each + 1]]
-    return [
-        {
-            "row": int(pairs.rows[row, 0]),
-            "beside": int(pairs.rows[row, 1]),
-            "same": bool(pairs.same[row]),
-            "distance": round(float(distances[row]), 4),
-            "first": classes[targets[pairs.rows[row, 0]].index],
-            "second": classes[targets[pairs.rows[row, 1]].index],
-        }
-        for row in turns[:limit]
-    ]
+    return float(fitted[0]) if fitted else None
 
 
 def _searched(compared: Comparing) -> Retrieval:
@@ -196,16 +216,3 @@ def _trial(compared: Comparing) -> OneShot | None:
         return None
     counts = np.bincount(compared.identities)
     return one_shot(compared.vectors, compared.identities) if (counts > 1).sum() > 1 else None
-
-
-def _curve(compared: Comparing) -> dict[str, list[float]]:
-    """Return at most `POINTS` points of the ROC, more of them where the false-accept rate is small."""
-    curve = pair_curve(compared.distances, compared.pairs.same)
-    wanted = np.concatenate([np.geomspace(1e-5, 1e-2, POINTS // 2), np.linspace(1e-2, 1, POINTS // 2)])
-    rows = np.unique(np.concatenate([[0], np.searchsorted(curve.far, wanted, side="right") - 1]))
-    thresholds = np.where(np.isinf(curve.thresholds[rows]), 0.0, curve.thresholds[rows])
-    return {
-        "far": curve.far[rows].tolist(),
-        "tar": curve.tar[rows].tolist(),
-        "thresholds": thresholds.tolist(),
-    }
