@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 Place = str | Path
 """A file or folder."""
 
-_TRAINING_PACKAGES = {"torch", "torchvision", "timm", "lightning_fabric", "matplotlib", "jinja2", "onnx"}
+_TRAINING_PACKAGES = {
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning_fabric",
+    "matplotlib",
+    "jinja2",
+    "onnx",
+    "pytorch_metric_learning",
+}
 
 
 def open_predictor(bundle: Bundle, backend: str, *, pictures: int = 1) -> Predictor:

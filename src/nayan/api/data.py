@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def doctor(
     data: Place,
     *,
+    task: str | None = None,
     format: str | None = None,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
@@ -28,6 +29,7 @@ def doctor(
 
     Args:
         data: a folder or file.
+        task: what the data are for, such as "compare" for folders that are identities, not classes.
         format: name of the reader; None to recognise it.
         only: ids or families of the checks to run; all by default.
         skip: those to leave out.
@@ -39,6 +41,7 @@ def doctor(
 
     return diagnose(
         Path(data),
+        targets=by_verb(task).targets if task else (),
         format=format,
         only=only or None,
         skip=skip or None,
@@ -70,12 +73,13 @@ def split(
     test: float = 0.15,
     seed: int = 0,
     group: str | None = None,
+    task: str | None = None,
     format: str | None = None,
 ) -> Splits:
     """Divide a data set into train, val and test in a new folder; the original is only read.
 
     Every class gets its share, and copies of a picture stay on one side, as do pictures of one group.
-    Splits that the data already have are kept.
+    Splits that the data already have are kept. Of identities each belongs to one split as a whole.
 
     Args:
         data: a data set.
@@ -86,6 +90,7 @@ def split(
         group: what is never parted: "auto" (versions, tiles and frames of one picture or clip, by their
             names; None is the same), "none", "folder", or a regular expression whose first group names
             the camera, video, patient, ... in the name of a picture.
+        task: what the data are for: with "compare" a folder of pictures is an identity, not a class.
         format: of the data; None to recognise it.
 
     Returns:
@@ -94,7 +99,13 @@ def split(
     from nayan.data.splits import open_splits, write_splits
 
     drawn = open_splits(
-        Path(data), format=format, val_fraction=val, test_fraction=test, seed=seed, group=group
+        Path(data),
+        format=format,
+        val_fraction=val,
+        test_fraction=test,
+        seed=seed,
+        group=group,
+        targets=by_verb(task).targets if task else (),
     )
     write_splits(drawn, Path(out))
     return drawn
@@ -106,7 +117,7 @@ def sample(
     """Write a sample data set for a task into a new folder, without any network, and return the folder.
 
     Args:
-        task: "classify", "detect" or "segment".
+        task: "classify", "detect", "segment" or "compare".
         out: a new folder.
         seed: of which pictures there are and in which split.
         count: pictures in all; None for all digits, or 300 scenes.

@@ -34,6 +34,7 @@ DEMOS: dict[str, dict[str, Any]] = {
         "augment": "none",
         "ema": 0.95,
     },
+    "embedding": {"model": "supcon", "weights": "none", "imgsz": 32, "epochs": 12},
 }
 """How the demo of each task trains: each within two minutes on two cores. A detector that sees
 each picture 14 times has no time to learn from quarters and scales, and few steps to average over."""
@@ -48,7 +49,7 @@ def demo(
 
     Args:
         out: a new folder; None for the first of demo, demo2, ... that is free.
-        task: "classify", "detect" or "segment".
+        task: "classify", "detect", "segment" or "compare".
         on_event: called with every event.
 
     Returns:
@@ -89,13 +90,13 @@ def _annotated(bundle: Path, data: Path, out: Path) -> Path:
 
     files = [sample.path for sample in read_split(data, "test").samples if sample.path]
     records = predict(bundle, files[:: max(1, len(files) // _SHOWN)][:_SHOWN], save=out)
-    found = [sum(row.get("share", row["score"]) for row in _things(record)) for record in records]
+    found = [sum(row.get("share", row.get("score", 0.0)) for row in _things(record)) for record in records]
     return sorted(out.iterdir())[found.index(max(found))]
 
 
 def _things(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of a picture that are of something, and not of the background."""
-    return [row for row in record["predictions"] if row["label"] != "background"]
+    return [row for row in record["predictions"] if row.get("label") != "background"]
 
 
 def _free_folder(name: str) -> Path:

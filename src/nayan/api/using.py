@@ -232,11 +232,13 @@ def val(
 
     bundle = open_bundle(Path(model))
     spec = bundle.spec
-    dataset = match_classes(
-        read_split(Path(data), split, format=format, targets=CARDS[spec.task].targets), spec.classes
-    )
+    targets = CARDS[spec.task].targets
+    dataset = read_split(Path(data), split, format=format, targets=targets)
+    # identities are those of the data: the model never saw them
+    classes = dataset.classes if "Identity" in targets else spec.classes
+    dataset = match_classes(dataset, classes)
     predictor = in_tiles(open_predictor(bundle, backend, pictures=len(dataset)), tile, overlap)
-    metric = resolve(CARDS[spec.task].metric)(spec.classes)
+    metric = resolve(CARDS[spec.task].metric)(classes)
     result = evaluate(predictor, dataset.samples, metric, batch=batch)
     by_class = {"iou_per_class": metric.per_class()} if hasattr(metric, "per_class") else {}
     return {

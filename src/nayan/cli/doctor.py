@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from nayan.cli.output import COMMON, Common, Output
 from nayan.cli.table import aligned
-from nayan.cli.val import Data, Format
+from nayan.cli.val import Data, Format, Task
 
 if TYPE_CHECKING:
     from nayan.data.doctor.findings import Diagnosis, Finding
@@ -22,6 +22,7 @@ def doctor(
     data: Data,
     /,
     *,
+    task: Task = None,
     format: Format = None,
     only: Annotated[
         tuple[str, ...],
@@ -51,7 +52,7 @@ def doctor(
 
     with Progress(quiet=common.quiet) as progress:
         diagnosis = api.doctor(
-            data, format=format, only=only, skip=skip, imgsz=imgsz, on_progress=progress.count
+            data, task=task, format=format, only=only, skip=skip, imgsz=imgsz, on_progress=progress.count
         )
     return common.output(
         diagnosis.to_json(), diagnosis_text(diagnosis), exit_code=diagnosis.exit_code(strict)

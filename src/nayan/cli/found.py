@@ -15,6 +15,10 @@ from nayan.cli.video import slot_text
 Records = Sequence[Mapping[str, Any]]
 
 _CORNERS = ("x1", "y1", "x2", "y2")
+_SHOWN = 6  # values of a vector in a line
+
+
+VECTORS = "embeddings.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Rendering:
     """How predictions are shown.
 
     Attributes:
-        format: "json", "csv", "coco", "yolo", or None for plain text.
+        format: "json", "csv", "npz", "coco", "yolo", or None for plain text.
         columns: of the table for CSV, those of a row.
         prelabel: for COCO and YOLO: from records and the folder for the files to the text of each file.
     """
@@ -32,7 +36,9 @@ class Rendering:
     prelabel: Callable[[Records, Path], dict[str, str]] | None = None
 
     def text(self, records: Records, folder: Path | None) -> str:
-        """Return what is printed: one document, or the file to begin with where there are many."""
+        """Return what is printed: one document, or the file to begin with where it is no text, or many."""
+        if self.format == "npz":
+            return str((folder or Path()) / VECTORS)
         if self.format == "yolo":
             return str((folder or Path()) / "data.yaml")
         if self.format is None:
@@ -49,6 +55,8 @@ class Rendering:
 
     def write(self, records: Records, folder: Path) -> str:
         """Write the files and return what to say of it."""
+        if self.format == "npz":
+            return f"written: {_write_vectors(records, folder / VECTORS)}"
         files = self.files(records, folder)
         for name, text in files.items():
             path = folder / name
@@ -60,6 +68,17 @@ class Rendering:
         return f"written: {folder / 'labels'}, {labels} file{'' if labels == 1 else 's'}"
 
 
+def _write_vectors(records: Records, path: Path) -> Path:
+    """Write `source` (N,) and `embedding` (N, D) float32 of the pictures that were read; return the path."""
+    import numpy as np
+
+    known = [record for record in records if "error" not in record]
+    vectors = np.array([record["predictions"][0]["embedding"] for record in known], np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, source=np.array([record["source"] for record in known]), embedding=vectors)
+    return path
+
+
 def _lines(record: Mapping[str, Any]) -> list[str]:
     """Return one picture as text, and each slot of its stock below.
 
@@ -67,10 +86,21 @@ def _lines(record: Mapping[str, Any]) -> list[str]:
     ['a.jpg: rose 0.98']
     >>> _lines({"source": "a.jpg", "predictions": [{"label": "sky", "score": 0.98, "share": 0.4}]})
     ['a.jpg: sky 40 %']
+    >>> _lines({"source": "a.jpg", "predictions": [{"embedding": [0.6, 0.8]}]})
+    ['a.jpg: 2 values: 0.600 0.800']
     """
-    shown = ", ".join(f"{row['label']} {_amount(row)}" for row in record["predictions"])
+    shown = ", ".join(map(_row, record["predictions"]))
     first = f"{record['source']}: {shown or 'nothing above the threshold'}"
     return [first, *(f"  {slot_text(slot)}" for slot in record.get("stock", ()))]
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    """Return a row as text: a class with how sure or large it is, or the beginning of a vector."""
+    if "embedding" not in row:
+        return f"{row['label']} {_amount(row)}"
+    values = row["embedding"]
+    few = " ".join(f"{value:.3f}" for value in values[:_SHOWN])
+    return f"{len(values)} values: {few}{' ...' if len(values) > _SHOWN else ''}"
 
 
 def _amount(row: Mapping[str, Any]) -> str:
@@ -85,6 +115,7 @@ def _amount(row: Mapping[str, Any]) -> str:
 def _csv(records: Records, columns: Sequence[str]) -> str:
     """Return one row a prediction; a picture without any, or with an error, has one row all the same."""
     text = io.StringIO()
+    columns = _spread(columns, records)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["source", "height", "width", "rank", *columns, "error"])
     for record in records:
@@ -97,9 +128,19 @@ def _csv(records: Records, columns: Sequence[str]) -> str:
     return text.getvalue()
 
 
+def _spread(columns: Sequence[str], records: Records) -> Sequence[str]:
+    """Return the columns with one for each value of a vector: e0, e1, ... in place of "embedding"."""
+    if "embedding" not in columns:
+        return columns
+    vectors = (row["embedding"] for record in records for row in record.get("predictions", ()))
+    return tuple(f"e{number}" for number in range(len(next(vectors, ()))))
+
+
 def _cell(row: Mapping[str, Any], column: str) -> Any:
     """Return what stands in a column of the table, "" where the row does not have it."""
     if column in _CORNERS and "box" in row:
         return row["box"][_CORNERS.index(column)]
+    if "embedding" in row:
+        return f"{row['embedding'][int(column[1:])]:.6f}"
     value = row.get(column, "")
     return f"{value:.6f}" if column in ("score", "share") and row else value

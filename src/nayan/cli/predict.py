@@ -31,7 +31,8 @@ def predict(
     out: Annotated[
         Path | None,
         Parameter(
-            help="write into this folder [default with --save and --format yolo: runs/predict]", metavar="DIR"
+            help="write into this folder [default with --save and --format yolo or npz: runs/predict]",
+            metavar="DIR",
         ),
     ] = None,
     save: Annotated[bool, Parameter(help="also write pictures or video, annotated", negative="")] = False,
@@ -51,8 +52,11 @@ def predict(
         int | None, Parameter(help="at most so many rows a picture [default: 5 classes, or all objects]")
     ] = None,
     format: Annotated[
-        Literal["json", "csv", "coco", "yolo"] | None,
-        Parameter(help="of the result, instead of plain text; coco and yolo: boxes as labels to correct"),
+        Literal["json", "csv", "npz", "coco", "yolo"] | None,
+        Parameter(
+            help="of the result, instead of plain text; npz: vectors of an embedder; coco and yolo: boxes as "
+            "labels to correct"
+        ),
     ] = None,
     tile: Tile = None,
     overlap: Overlap = None,
@@ -78,7 +82,7 @@ def predict(
     from nayan import api
     from nayan.data.video import is_video
 
-    writes = save or format == "yolo" or mask.masks
+    writes = save or format in ("yolo", "npz") or mask.masks
     folder = out or (Path("runs/predict") if writes else None)
     format = "json" if common.json else format
     shared: dict[str, Any] = {"tile": tile, "overlap": overlap, "stock": stock, "batch": batch}
@@ -141,8 +145,13 @@ def _rendering(model: Path, format: str | None, folder: Path | None) -> Renderin
     from nayan.tasks.records import prelabeller, row_columns
 
     spec = open_bundle(model).spec
-    if format == "csv":
-        return Rendering(format, row_columns(spec))
+    if format in ("csv", "npz"):
+        columns = row_columns(spec)
+        if format == "npz" and columns != ("embedding",):
+            raise ConfigError(
+                f"--format npz is for vectors, this model is for {spec.task}", hint="use csv or json"
+            )
+        return Rendering(format, columns)
     rendering = Rendering(format, prelabel=prelabeller(spec, format))
     if format == "yolo" and folder is not None:
         _check_free(folder)
@@ -161,7 +170,7 @@ def _check_free(folder: Path) -> None:
 def _check_video(source: Sequence[str], format: str | None, mask: MaskOptions) -> None:
     for name in masks_of(mask):
         raise ConfigError(f"--{name.replace('_', '-')} is for pictures, not for a video", hint="leave it out")
-    if format in ("coco", "yolo"):
+    if format in ("coco", "yolo", "npz"):
         raise ConfigError(f"--format {format} is for pictures, a video has events", hint="use json or csv")
     if len(source) > 1:
         raise ConfigError(

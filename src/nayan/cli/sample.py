@@ -11,12 +11,12 @@ from nayan.cli.output import COMMON, Common, Output
 
 
 def sample(
-    task: Annotated[str, Parameter(help="classify, detect or segment")],
+    task: Annotated[str, Parameter(help="classify, detect, segment or compare")],
     out: NewFolder,
     /,
     *,
     count: Annotated[
-        int | None, Parameter(help="pictures in all; by default all digits, or 300 scenes")
+        int | None, Parameter(help="pictures in all; by default all digits, 300 scenes or 1,000 numbers")
     ] = None,
     seed: Annotated[int, Parameter(help="of which pictures there are and in which split")] = 0,
     format: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from nayan.cli.output import COMMON, Common, Output
-from nayan.cli.val import Data, Format
+from nayan.cli.val import Data, Format, Task
 
 
 def split(
@@ -29,17 +29,18 @@ def split(
             metavar="PATTERN",
         ),
     ] = None,
+    task: Task = None,
     format: Format = None,
     common: Common = COMMON,
 ) -> Output:
     """Divide a data set into train, val and test in a new folder.
 
     Every class gets its share, and copies of a picture, frames of a clip and pictures of a group stay on
-    one side.
+    one side. With --task compare whole identities are drawn, so that strangers are tested.
     """
     from nayan import api
 
-    drawn = api.split(data, out, val=val, test=test, seed=seed, group=group, format=format)
+    drawn = api.split(data, out, val=val, test=test, seed=seed, group=group, task=task, format=format)
     for note in drawn.notes:
         common.say(f"note: {note}")
     counts = {part.split: len(part) for part in (drawn.train, drawn.val, drawn.test) if part is not None}

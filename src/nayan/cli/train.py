@@ -22,7 +22,7 @@ class What:
     """What is trained."""
 
     task: Annotated[
-        str | None, Parameter(help="classify, detect or segment; by default what the data are for")
+        str | None, Parameter(help="classify, detect, segment or compare; by default what the data are for")
     ] = None
     format: Format = None
     model: Annotated[str | None, Parameter(help="a name of `nayan models`, or any timm model")] = None
@@ -39,6 +39,11 @@ class What:
         Literal["transposed", "bilinear", "nearest"] | None,
         Parameter(help="how the decoder of a segmenter enlarges its maps"),
     ] = None
+    pooling: Annotated[
+        Literal["gap", "gem", "flatten"] | None,
+        Parameter(help="of an embedder: the mean of its last map, the generalised mean, or every cell"),
+    ] = None
+    dim: Annotated[int | None, Parameter(help="how many values an embedding has")] = None
     classes: Annotated[
         tuple[str, ...] | None,
         Parameter(help="use only this class; repeat for more", metavar="NAME", negative=""),
@@ -142,6 +147,11 @@ class Learning:
             help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice "
             "[default: auto]"
         ),
+    ] = None
+    margin: Annotated[float | None, Parameter(help="how far apart an embedder keeps different ones")] = None
+    far: Annotated[
+        float | None,
+        Parameter(help="share of strangers that an embedder may take for the same [default: 0.001]"),
     ] = None
     label_smoothing: Annotated[float | None, Parameter(help="probability given to the other classes")] = None
     dropout: Annotated[float | None, Parameter(help="fraction of features dropped before the last layer")] = (
@@ -247,6 +257,7 @@ def run_document(run: Any) -> dict[str, Any]:
 def run_text(run: Any) -> str:
     """Return the headline scores, where everything is, and what to do next."""
     from nayan.cli.val import scores_text
+    from nayan.tasks import by_verb
 
     lines = [f"{run.model}, {run.split}:", scores_text(run.metrics), "", f"run     {run.folder}"]
     if run.report:
@@ -257,7 +268,7 @@ def run_text(run: Any) -> str:
             "",
             "next:",
             f"  nayan predict {run.folder} PICTURE...",
-            f"  nayan explain {run.folder} PICTURE --what cam",
+            f"  nayan explain {run.folder} PICTURE --what {by_verb(run.task).look}",
             f"  nayan export {run.folder} --to openvino",
         ]
     return "\n".join(lines)

@@ -15,6 +15,12 @@ Model = Annotated[Path, Parameter(help="a run folder or a bundle")]
 Data = Annotated[Path, Parameter(help="a folder of pictures, or a file that lists them")]
 FORMAT_HELP = f"of the data: {', '.join(FORMATS)}; recognised by default"
 Format = Annotated[str | None, Parameter(help=FORMAT_HELP)]
+Task = Annotated[
+    str | None,
+    Parameter(
+        help="what the data are for: with compare a folder is an identity [default: what they look like]"
+    ),
+]
 Tile = Annotated[
     int | None,
     Parameter(

@@ -62,6 +62,8 @@ class TrainConfig(BaseModel):
     weights: Text | None = None  # imagenet, none, or a file
     head: Literal["pool", "flatten", "paper"] = "pool"
     up: Literal["transposed", "bilinear", "nearest"] | None = None  # how a decoder enlarges its maps
+    pooling: Literal["gap", "gem", "flatten"] | None = None  # of an embedder, from its last map to a vector
+    dim: int | None = Field(default=None, ge=2)  # values of an embedding
     classes: tuple[str, ...] | None = None  # use only these
 
     # how long
@@ -92,6 +94,8 @@ class TrainConfig(BaseModel):
     weight_decay: float | None = Field(default=None, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)  # fraction of all steps
     loss: str = "auto"  # of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice
+    margin: float | None = Field(default=None, gt=0)  # of an embedder's loss
+    far: float = Field(default=1e-3, gt=0, lt=1)  # strangers that may pass for the same
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)
     clip: float = Field(default=1.0, ge=0)  # gradient norm; 0 = off

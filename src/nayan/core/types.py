@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,57 @@ class Label:
     def __post_init__(self) -> None:
         if self.index < 0:
             raise ShapeError(f"class indices count from 0, got {self.index}")
+
+
+Role = Literal["", "gallery", "query"]
+"""Of a picture where pictures are searched: among which, for which; "" is both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Label):
+    """Who or what a picture shows, where even those are to be told apart that were never seen in training.
+
+    Each split has identities of its own, so that `index` means nothing in another one.
+
+    Attributes:
+        index: the identity, among the classes of its data set.
+        name: of the sample, by which pairs refer to it.
+        role: what the picture is for where pictures are searched.
+        pairs: (name of another picture, whether it shows the same) each, with which it is to be compared.
+    """
+
+    name: str = ""
+    role: Role = ""
+    pairs: tuple[tuple[str, bool], ...] = ()
+
+
+UNIT = 1e-3
+"""How far the length of a unit vector may be from 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """A picture as a point on the unit sphere: what shows the same lies near.
+
+    Attributes:
+        vector: (D,) float32 of length 1.
+
+    >>> Embedding(np.array([0.6, 0.8], np.float32)).distance(Embedding(np.array([1, 0], np.float32)))
+    0.8944271802902222
+    """
+
+    vector: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.vector.ndim != 1 or self.vector.dtype != np.float32:
+            raise ShapeError(f"an embedding is (D,) float32, got {self.vector.shape} {self.vector.dtype}")
+        length = float(np.linalg.norm(self.vector))
+        if not abs(length - 1) <= UNIT:  # also when it is NaN
+            raise ShapeError(f"an embedding has the length 1, got {length:.4g}")
+
+    def distance(self, other: Embedding) -> float:
+        """Return the Euclidean distance to another one, from 0 (the same) over 1.41 (nothing alike) to 2."""
+        return float(np.linalg.norm(self.vector - other.vector))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,9 +224,9 @@ class MaskSource:
     outlines: str = ""
 
 
-Target = Label | Boxes | MaskSource | SemanticMask | None
+Target = Label | Boxes | MaskSource | SemanticMask | None  # an Identity is a Label
 """Ground truth. A sample of segmentation has a `MaskSource`; a `SemanticMask` is what was read from it."""
-Prediction = ClassScores | Boxes | SemanticMask
+Prediction = ClassScores | Boxes | SemanticMask | Embedding
 
 
 @dataclass(frozen=True, slots=True)

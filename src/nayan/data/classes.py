@@ -35,8 +35,8 @@ def match_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
 
 def _renumbered(target: Target, place: NDArray[np.int64]) -> Target:
     """Return the target with class i as class `place[i]`."""
-    if isinstance(target, Label):
-        return Label(int(place[target.index]))
+    if isinstance(target, Label):  # or an Identity, which keeps its pairs
+        return replace(target, index=int(place[target.index]))
     if isinstance(target, MaskSource):
         return replace(target, load=Renumbered(target.load, tuple(place.tolist())))
     return replace(target, labels=place[target.labels]) if isinstance(target, Boxes) else None

@@ -12,10 +12,13 @@ DRAWN = {"coco": "coco_masks", "yolo": "yolo_masks", "labelme": "labelme_masks"}
 MASK_FORMATS = ("masks", *DRAWN.values())
 """Of data sets with a class for every pixel."""
 
+IDENTITY_FORMATS = ("identities", "pairs", "items")
+"""Of data sets that say which pictures show the same; those of classes can be read so too."""
+
 WITHOUT_CROWDS = ("yolo",)
 """Those of boxes that cannot say that a box stands for many objects, or is not to be judged by."""
 
-FORMATS = (*CLASS_FORMATS, *BOX_FORMATS, *MASK_FORMATS)
+FORMATS = (*CLASS_FORMATS, *BOX_FORMATS, *MASK_FORMATS, *IDENTITY_FORMATS)
 """All of them, in the order of `nayan.data.readers.READERS`."""
 
 
@@ -25,4 +28,5 @@ def target_of(format: str) -> str:
     >>> target_of("coco"), target_of("coco_masks")
     ('Boxes', 'MaskSource')
     """
-    return "MaskSource" if format in MASK_FORMATS else "Boxes" if format in BOX_FORMATS else "Label"
+    kinds = {"MaskSource": MASK_FORMATS, "Boxes": BOX_FORMATS, "Identity": IDENTITY_FORMATS}
+    return next((kind for kind, formats in kinds.items() if format in formats), "Label")

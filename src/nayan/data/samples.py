@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nayan.core.errors import ConfigError, MissingExtra, NotFound
 from nayan.core.types import Dataset, Image, MaskSource, Sample, SemanticMask
 from nayan.data.formats import DRAWN
+from nayan.data.numbers import enlarge, write_numbers
 from nayan.data.pictures import file_sample
 from nayan.data.readers import READERS
 from nayan.data.readers.base import check_new
@@ -25,6 +26,7 @@ FORMATS = {
     "classify": ("folder",),
     "detect": ("coco", "yolo", "voc", "csv_boxes", "labelme", "cvat", "label_studio"),
     "segment": ("masks", "coco", "yolo"),
+    "compare": ("identities",),
 }
 """Formats in which the sample of each task can be written, the usual one first."""
 
@@ -33,8 +35,6 @@ CLASSES = ("0", "1", "2")
 """Digits on photographs: few, so that a small network learns to find them within a minute."""
 
 _SHARES = (("train", 0.7), ("val", 0.15), ("test", 0.15))
-_INNER = 24  # px that the 10 x 10 scan (8 x 8 and an empty border) spans, so that a digit is 20 px high
-_MARGIN = 2  # to 28 px, as in MNIST
 _LEAST = 4  # pictures of a class, so that each split has one
 _LEAST_SCENES = 12
 
@@ -55,11 +55,14 @@ def write_sample(
     For "segment": the same pictures with a mask each, whose classes are the background and the three digits;
     in folders images/ and masks/, or as outlines in COCO or YOLO.
 
+    For "compare": numbers of two digits as identities, ten pictures of each of the hundred from different
+    scans, with 64, 18 and 18 of them in train, val and test, and 300 pairs to compare in val and in test.
+
     Args:
         task: what the data is for.
         out: does not exist, or is an empty folder.
         seed: of the order in which pictures go to the splits, and of the scenes.
-        count: pictures in all, for "classify" in equal parts a class; None for the usual number.
+        count: pictures in all, except for scenes in equal parts a class; None for the usual number.
         format: one of `FORMATS`; None for the usual one.
 
     Raises:
@@ -83,7 +86,9 @@ def write_sample(
     digits = load_digits()
     pictures, labels = np.asarray(digits.images), np.asarray(digits.target)
     rng = np.random.default_rng(seed)
-    if task != "classify":
+    if task == "compare":
+        write_numbers(pictures, labels, out, count=count, rng=rng)
+    elif task != "classify":
         _write_scenes(
             pictures, labels, out, task=task, count=count, format=format or FORMATS[task][0], rng=rng
         )
@@ -160,17 +165,6 @@ def _photographs() -> list[Image]:
     from sklearn.datasets import load_sample_images
 
     return [np.asarray(image, np.uint8) for image in load_sample_images().images]
-
-
-def enlarge(digit: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return an (8, 8) scan with ink from 0 to 16 as a smooth (28, 28) picture, white on black.
-
-    >>> enlarge(np.zeros((8, 8))).shape
-    (28, 28)
-    """
-    scan = PIL.Image.fromarray(np.pad(digit.astype(np.float32) * (255 / 16), 1))  # strokes end smoothly
-    large = np.asarray(scan.resize((_INNER, _INNER), PIL.Image.Resampling.BICUBIC))
-    return np.pad(large.round().clip(0, 255).astype(np.uint8), _MARGIN)
 
 
 def _check_count(count: int | None, labels: NDArray[np.int64]) -> None:

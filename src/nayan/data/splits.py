@@ -14,19 +14,24 @@ from pathlib import Path
 
 from nayan.core.errors import ConfigError, DataError, LabelError
 from nayan.core.types import Boxes, Dataset, Sample
+from nayan.data.identities import as_identities, has_roles, identity_parts, of_own_classes, searched
 from nayan.data.partition import draw_splits
 from nayan.data.readers import Recognition, recognise
 from nayan.data.readers.base import (
+    SPLITS,
     check_outside,
     check_split,
     classes_in,
     counted,
     has_boxes,
+    has_identities,
     has_masks,
     label_of,
 )
 from nayan.data.readers.csv import write_table
 from nayan.data.readers.folder import FolderReader
+from nayan.data.readers.identities import IdentitiesReader
+from nayan.data.readers.items import ItemsReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,9 @@ def open_splits(
         group: which pictures are never parted when splits are drawn: "auto" (the same as None), "none",
             "folder" or a regular expression; see `draw_splits`.
         targets: names of the types in `core.types` that are wanted, such as ("MaskSource",); () for any. It
-            decides whether outlines become boxes or masks, see `recognise`.
+            decides whether outlines become boxes or masks, see `recognise`. With ("Identity",), and of
+            formats
+            that hold them, splits are by identity: see `data.identities`.
 
     Raises:
         DataError: if the data has no training pictures, no targets, no box to learn from, or a single class
@@ -108,6 +115,17 @@ def open_splits(
         )
     ready = {name: found.reader.read(Path(root), name) for name in names or ("all",)}
     notes = [note for data in ready.values() for note in data.notes]
+    if "Identity" in targets or any(has_identities(data.samples) for data in ready.values()):
+        if group is not None:
+            raise ConfigError(
+                f"--group {group}: whole identities are drawn, which no group parts", hint="leave --group out"
+            )
+        parts = identity_parts(ready, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
+        train, val, test = (parts.splits.get(name) for name in ("train", "val", "test"))
+        assert train is not None
+        assert val is not None
+        told = tuple(dict.fromkeys((*notes, *parts.notes)))
+        return Splits(train, val, test, found, told, made=parts.made)
     notes += _without_unknown(ready)
     base = ready["train"] if names else ready["all"]
     _check_learnable(base)
@@ -150,7 +168,16 @@ def read_split(
     if split is None:
         split = next((name for name in ("test", "val") if name in names), "all")
     check_split(split, names)
-    return reader.read(Path(root), split)
+    data = reader.read(Path(root), split)
+    if "Identity" not in targets:
+        return data
+    data = as_identities(data)
+    if split in ("val", "test") and has_roles({split: data}):  # its queries are looked for in the gallery
+        before = SPLITS[: SPLITS.index(split)]
+        parts = [as_identities(reader.read(Path(root), name)).samples for name in before if name in names]
+        gallery = replace(data, samples=tuple(sample for part in parts for sample in part))
+        data = searched(data, gallery, split=split)
+    return of_own_classes(data)
 
 
 def write_splits(splits: Splits, out: Path, *, link: bool = False) -> Path:
@@ -160,7 +187,7 @@ def write_splits(splits: Splits, out: Path, *, link: bool = False) -> Path:
         splits: what `open_splits` returned.
         out: a new file ending in .csv for a table with the columns file, label, split, which is a
             data set of its own; else a new folder for `train/daisy/1.jpg`, ... Data with boxes are
-            written in their own format into a new folder.
+            written in their own format into a new folder; identities with their pairs or roles too.
         link: for folders of classes: share the files (hard links) instead of copying them, where the
             disk can.
 
@@ -181,8 +208,17 @@ def write_splits(splits: Splits, out: Path, *, link: bool = False) -> Path:
             )
         splits.recognition.reader.write(parts, out)
         return out
+    if has_roles(parts):
+        if out.suffix.lower() == ".csv":
+            raise ConfigError(f"{out}: a table of splits has no place for roles", hint="name a folder")
+        ItemsReader().write(parts, out)
+        return out
     if out.suffix.lower() != ".csv":
-        FolderReader().write(parts, out, link=link)
+        with_pairs = has_identities(splits.train.samples) and splits.recognition.reader.name != "folder"
+        if with_pairs:
+            IdentitiesReader().write(parts, out)
+        else:
+            FolderReader().write(parts, out, link=link)
         return out
     return _write_table(parts, out)
 

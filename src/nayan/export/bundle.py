@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, DataError, ExportError, NayanError
 from nayan.core.registry import resolve
-from nayan.core.types import Boxes, ClassScores, Image, Label, Prediction, Sample, SemanticMask
+from nayan.core.types import Boxes, ClassScores, Embedding, Image, Label, Prediction, Sample, SemanticMask
 from nayan.export.openvino import export_openvino, export_openvino_int8
 from nayan.export.parity import Placed, check_parity, require_parity
 from nayan.export.quantise import PLACE_RECIPES, RECIPES, Recipe, quantise_int8
@@ -252,6 +252,11 @@ def _as_truth(prediction: Prediction) -> Label | Boxes | SemanticMask:
         return Label(prediction.label)
     if isinstance(prediction, SemanticMask):
         return replace(prediction, scores=None)
+    if isinstance(prediction, Embedding):
+        raise DataError(
+            "who is in the pictures is not known, and an embedder cannot say",
+            hint="give --data with identities",
+        )
     sure = np.ones(len(prediction), bool) if prediction.scores is None else prediction.scores >= SURE
     return replace(prediction.select(sure), scores=None)
 

@@ -41,7 +41,9 @@ def write_evaluation(
     card = CARDS[predictor.spec.task]
     module = card.metric.partition(":")[0]
     compact = resolve(card.compact) if card.compact else _whole
-    metric = resolve(card.metric)(predictor.spec.classes)
+    # identities are those of the data: the model never saw them
+    classes = data.classes if "Identity" in card.targets else predictor.spec.classes
+    metric = resolve(card.metric)(classes)
     seen: list[tuple[Sample, Any]] = []
     failures: list[dict[str, str]] = []
     for sample, _, outcome in predict_samples(predictor, data.samples):
@@ -54,7 +56,7 @@ def write_evaluation(
         raise DataError(f"{data.root}: not one picture of the {data.split} split can be read")
     predictions, targets = [outcome for _, outcome in seen], [sample.target for sample, _ in seen]
     scores: dict[str, float] = dict(metric.compute())
-    classes, preprocess = predictor.spec.classes, predictor.spec.preprocess
+    preprocess = predictor.spec.preprocess
     tiling = predictor.spec.tiling
     sizes = [_size(sample) for sample, _ in seen if isinstance(sample.target, Boxes)]
     # of the part of a picture that the network sees: by how much it is shrunk says how large objects are
@@ -73,10 +75,9 @@ def write_evaluation(
         "calibration": {name: value for name, value in calibration.items() if name != "thresholds"},
         "thresholds": calibration.get("thresholds", []),
         "worst": [
-            _picture(
-                run, data.split, seen[record.pop("row")][0], record=record, draw=card.draw, classes=classes
-            )
+            _picture(run, data.split, samples, record=record, draw=card.draw, classes=classes)
             for record in worst
+            for samples in ([seen[row][0] for row in (record.pop("row"), *record.pop("others", ()))],)
         ],
         "failures": failures,
     }
@@ -108,15 +109,27 @@ def _size(sample: Sample) -> Size:
 
 
 def _picture(
-    run: Path, split: str, sample: Sample, *, record: dict[str, Any], draw: str, classes: Sequence[str]
+    run: Path,
+    split: str,
+    samples: Sequence[Sample],
+    *,
+    record: dict[str, Any],
+    draw: str,
+    classes: Sequence[str],
 ) -> dict[str, Any]:
     """Return the record of a mistake with the picture that is written for it.
 
     A task that can point at its mistakes paints them: `mistake(picture, record, classes)` of its draw
-    module gives the thumbnail. Where there is no such function the picture is shown as it is.
+    module gives the thumbnail, or for one of several pictures `beside(pictures, record, classes)`. Where
+    there is no such function the picture is shown as it is.
     """
-    paint = getattr(importlib.import_module(draw), "mistake", None)
-    image = _thumbnail(sample) if paint is None else paint(sample.load(), record, classes)
+    module, sample = importlib.import_module(draw), samples[0]
+    if len(samples) > 1:
+        image = module.beside([each.load() for each in samples], record, classes)
+    elif hasattr(module, "mistake"):
+        image = module.mistake(sample.load(), record, classes)
+    else:
+        image = _thumbnail(sample)
     gallery = run / "evaluation" / "gallery"
     gallery.mkdir(parents=True, exist_ok=True)
     name = f"{split}_{len(list(gallery.glob(split + '_*'))):04d}.jpg"

@@ -3,6 +3,9 @@
 from nayan.core.registry import Catalog
 from nayan.tasks.cards import Recipe, TaskCard
 
+_OF_EMBEDDERS = ("pooling", "dim", "margin", "far")
+"""Options of training that only embedders know."""
+
 CARDS = Catalog(
     "task",
     [
@@ -27,7 +30,7 @@ CARDS = Catalog(
                     "adamw": {"small": 5e-3, "scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
                     "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.1, "tune": 0.02},
                 },
-                ignores=("loss", "up", "progressive"),
+                ignores=("loss", "up", "progressive", *_OF_EMBEDDERS),
             ),
             backbone_is_model=True,
         ),
@@ -54,6 +57,7 @@ CARDS = Catalog(
                 },
                 cached=False,
                 ignores=(
+                    *_OF_EMBEDDERS,
                     "label_smoothing",
                     "dropout",
                     "cutmix",
@@ -96,7 +100,44 @@ CARDS = Catalog(
                 cached=False,
                 settled=False,
                 progressive=0.75,
-                ignores=("dropout", "mixup", "cutmix", "views", "head"),
+                ignores=("dropout", "mixup", "cutmix", "views", "head", *_OF_EMBEDDERS),
+            ),
+        ),
+        TaskCard(
+            name="embedding",
+            verb="compare",
+            targets=("Identity",),
+            catalog="nayan.tasks.embedding.catalog:MODELS",
+            task="nayan.tasks.embedding.task:EmbeddingTask",
+            decode="nayan.tasks.embedding.decode:decode",
+            metric="nayan.tasks.embedding.metric:EmbeddingMetric",
+            draw="nayan.tasks.embedding.draw",
+            default_model="supcon",
+            photo_model="supcon_mobilenetv2_100",
+            compare="nayan.tasks.embedding.parity:compare",
+            look="features",
+            recipe=Recipe(
+                best_by="recall_at_1",
+                scratch_pictures=100_000,
+                tune_pictures=8_000,
+                epochs=(10, 100),
+                batch=64,
+                ema=0.98,
+                lr={
+                    "adamw": {"small": 2e-3, "scratch": 1e-3, "head": 1e-3, "tune": 5e-4},
+                    "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.05, "tune": 0.02},
+                },
+                each=4,
+                ignores=(
+                    "label_smoothing",
+                    "mixup",
+                    "cutmix",
+                    "balance",
+                    "head",
+                    "loss",
+                    "up",
+                    "progressive",
+                ),
             ),
         ),
     ],

@@ -124,6 +124,8 @@ class Task(ABC):
 
     outputs: ClassVar[tuple[str, ...]]
     """Names of the tensors that `deploy` returns."""
+    validation_loss: ClassVar[bool] = True
+    """Whether the loss of validation's batches can be compared with that of training's."""
 
     @abstractmethod
     def build(self, entry: Entry, classes: Sequence[str], **args: Any) -> nn.Module:
@@ -162,7 +164,7 @@ class Task(ABC):
     ) -> dict[str, Any]:
         """Fit on validation what makes the outputs mean what they say, and return what was fitted.
 
-        May set buffers of the network. "thresholds" among the results becomes a decode argument.
+        May set buffers of the network. "thresholds" and "same" among the results become decode arguments.
 
         Args:
             network: with its final weights.

@@ -70,6 +70,8 @@ class Recipe:
             `training.freeze.settle`.
         progressive: share of the epochs, at the beginning, that see pictures of half the side where the
             weights are pretrained; see `training.order.half_size`.
+        each: about so many pictures of each identity are put into a batch, so that they meet themselves; 0:
+            batches are drawn picture by picture.
         ignores: options of training that mean nothing to the task; to give one is an error.
     """
 
@@ -83,6 +85,7 @@ class Recipe:
     cached: bool = True
     settled: bool = True
     progressive: float = 0.0
+    each: int = 0
     ignores: tuple[str, ...] = ()
 
 
@@ -113,6 +116,7 @@ class TaskCard:
             so that only layers are quantised and the arithmetic between them is not.
         prelabels: from predictions to files of annotations, see `tasks.detection.prelabels`; empty where no
             format of annotations can hold them.
+        look: the explanation that is proposed after a training.
         compact: what is kept of each prediction of an evaluation until its worst pictures are known; empty
             where predictions are small.
     """
@@ -132,5 +136,6 @@ class TaskCard:
     compare: str = ""
     places: bool = False
     prelabels: str = ""
+    look: str = "cam"
     compact: str = ""
     photo_model: str = ""

@@ -99,6 +99,8 @@ def row_columns(spec: Spec) -> tuple[str, ...]:
     They are those of its task, so that tables have the same columns whatever was found.
     """
     card = CARDS[spec.task]
+    if "Identity" in card.targets:
+        return ("embedding",)
     if "MaskSource" in card.targets:
         return ("label", "score", "area", "share", "area_mm2", "count")
     return ("label", "score", "x1", "y1", "x2", "y2") if card.places else ("label", "score")

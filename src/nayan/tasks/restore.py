@@ -89,7 +89,7 @@ def build_named(
         channels: 3 or 1; by default 3, or 1 for a network that was made for gray pictures.
         classes: how many it tells apart, or their names; by default those of its published weights: 1000, the
             80 of COCO for a detector, the 21 of Pascal VOC for a segmenter, or 10 for gray pictures; 2 for a
-            segmenter of gray pictures.
+            segmenter of gray pictures; none for an embedder.
         weights: "imagenet", "coco", "none" or a .safetensors file.
 
     Raises:
@@ -132,6 +132,8 @@ def _find(name: str) -> tuple[TaskCard, Entry]:
 def _class_names(card: TaskCard, entry: Entry, classes: int | Sequence[str] | None) -> Sequence[str]:
     if classes is None and "Boxes" in card.targets:
         return COCO_CLASSES
+    if classes is None and "Identity" in card.targets:  # whom it learnt from is forgotten
+        return ()
     gray = _made_for_gray(entry)
     if classes is None and "MaskSource" in card.targets:
         return ("background", "foreground") if gray else VOC_CLASSES

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nayan.core.errors import NayanError
@@ -22,7 +24,7 @@ from nayan.runtime.preprocess import Placement
 from nayan.tasks.base import Batch
 from nayan.training.freeze import Stages
 from nayan.training.loader import Source
-from nayan.training.order import epoch_order, split_batches
+from nayan.training.order import Meetings, epoch_batches, split_batches
 
 COMPARED = 4  # pictures on which another engine has to give what torch gives
 VIEW_EPOCH = 1 << 20  # augmentation of the views must not repeat that of any epoch
@@ -40,6 +42,7 @@ class FeatureSource:
         seed: of the run.
         shuffle: False keeps the order.
         weights: one a picture, for balanced drawing.
+        meetings: who is in the pictures, where they are to meet themselves in a batch.
         rank, world: this process takes its slice of every batch.
     """
 
@@ -54,6 +57,7 @@ class FeatureSource:
     weights: Sequence[float] | None = None
     rank: int = 0
     world: int = 1
+    meetings: Meetings | None = None
 
     @property
     def pictures(self) -> int:
@@ -67,11 +71,8 @@ class FeatureSource:
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from step `start` on."""
-        order = torch.arange(self.pictures)
-        if self.shuffle:
-            order = torch.from_numpy(epoch_order(self.seed, epoch, count=self.pictures, weights=self.weights))
         features = self.views[epoch % len(self.views)]
-        for part in split_batches(order.numpy(), self.batch)[start:]:
+        for part in self._parts(epoch)[start:]:
             chosen = torch.tensor_split(torch.from_numpy(part), self.world)[self.rank]
             rows = chosen.tolist()
             yield Batch(
@@ -81,6 +82,18 @@ class FeatureSource:
                 placements=tuple(self.placements[row] for row in rows),
                 truths=tuple(self.truths[row] for row in rows),
             )
+
+    def _parts(self, epoch: int) -> list[NDArray[np.int64]]:
+        if not self.shuffle:
+            return split_batches(np.arange(self.pictures), self.batch)
+        return epoch_batches(
+            self.seed,
+            epoch,
+            count=self.pictures,
+            batch=self.batch,
+            weights=self.weights,
+            meetings=self.meetings,
+        )
 
 
 def extract(

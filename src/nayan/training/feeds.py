@@ -26,7 +26,7 @@ from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_
 from nayan.training.freeze import Round, Tail
 from nayan.training.job import Feed
 from nayan.training.loader import Prepare, PrepareAugmented, Source, StreamSource, class_weights
-from nayan.training.order import input_sizes
+from nayan.training.order import Meetings, input_sizes
 from nayan.training.scene import SceneAugment
 from nayan.training.scenes import PrepareScene
 from nayan.training.setup import Setup
@@ -190,6 +190,7 @@ class Feeds:
             rank=setup.fabric.global_rank if augmented else 0,
             world=setup.fabric.world_size if augmented else 1,
             at_step=prepare.at_step if isinstance(prepare, PrepareScene | PrepareDense) else None,
+            meetings=self._meetings([sample.target for sample in data.samples]) if augmented else None,
         )
 
     def _features(self, stretch: Round, data: Dataset, views: int) -> FeatureSource:
@@ -228,7 +229,9 @@ class Feeds:
             shuffle=bool(views),
         )
         # of the pictures that could be read, not of all
-        return replace(source, weights=self._balance(source.truths)) if views else source
+        if not views:
+            return source
+        return replace(source, weights=self._balance(source.truths), meetings=self._meetings(source.truths))
 
     def _extra(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         """Return the network's further inputs of one picture."""
@@ -275,6 +278,13 @@ class Feeds:
         labels = [target.index for target in targets if isinstance(target, Label)]
         weights = class_weights(labels, len(self.setup.learnt.classes))
         return [float(weights[label]) for label in labels]
+
+    def _meetings(self, targets: Sequence[Target]) -> Meetings | None:
+        """Return who is in the pictures, where a batch is to hold several of each."""
+        each = self.setup.card.recipe.each
+        if not each:
+            return None
+        return Meetings(tuple(target.index for target in targets if isinstance(target, Label)), each)
 
     def close(self) -> None:
         """Give the caches back."""

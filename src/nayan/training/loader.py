@@ -24,7 +24,7 @@ from nayan.runtime.masks import place_mask
 from nayan.runtime.preprocess import Placement, Preprocess, resize
 from nayan.tasks.base import Batch, Item
 from nayan.training.augment import Augment
-from nayan.training.order import epoch_order, sample_rng, split_batches
+from nayan.training.order import Meetings, epoch_batches, sample_rng, split_batches
 
 AHEAD = 3  # batches prepared beyond the one in use
 CHUNK = 8  # pictures that a thread prepares in one go
@@ -211,6 +211,7 @@ class StreamSource:
         threads: that decode and augment.
         shuffle: False keeps the order of the data set (validation).
         weights: one a sample, for balanced drawing.
+        meetings: who is in the samples, where they are to meet themselves in a batch.
         rank, world: this process and the number of processes; each takes its slice of every batch.
     """
 
@@ -225,6 +226,7 @@ class StreamSource:
     rank: int = 0
     world: int = 1
     at_step: Callable[[int, int], Callable[[int, int], Item | None]] | None = None
+    meetings: Meetings | None = None
 
     @property
     def pictures(self) -> int:
@@ -242,12 +244,18 @@ class StreamSource:
         Raises:
             DataError: if no picture of a training batch can be read, or none at all without `shuffle`.
         """
-        order = (
-            epoch_order(self.seed, epoch, count=self.count, weights=self.weights)
-            if self.shuffle
-            else np.arange(self.count)
-        )
-        parts = [np.array_split(part, self.world)[self.rank] for part in split_batches(order, self.batch)]
+        if self.shuffle:
+            whole = epoch_batches(
+                self.seed,
+                epoch,
+                count=self.count,
+                batch=self.batch,
+                weights=self.weights,
+                meetings=self.meetings,
+            )
+        else:
+            whole = split_batches(np.arange(self.count), self.batch)
+        parts = [np.array_split(part, self.world)[self.rank] for part in whole]
         given = start >= len(parts)
         for items in self._ahead(parts[start:], epoch, start):
             if items:

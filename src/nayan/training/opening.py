@@ -107,7 +107,7 @@ def _renumbered(target: Target, index: Mapping[int, int], count: int) -> Target:
     A picture whose objects are all of other classes is background.
     """
     if isinstance(target, Label):
-        return Label(index[target.index]) if target.index in index else None
+        return replace(target, index=index[target.index]) if target.index in index else None
     if isinstance(target, Boxes):
         kept = target.select(np.isin(target.labels, list(index)))
         labels = np.array([index[int(label)] for label in kept.labels], np.int64)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.types import Size
 
-_ORDER, _SAMPLE, _STEP, _SIZE = 1, 2, 3, 4  # keeps the streams apart
+_ORDER, _SAMPLE, _STEP, _SIZE, _IDENTITIES = 1, 2, 3, 4, 5  # keeps the streams apart
 STRIDE = 32  # of the coarsest map of detectors; the side of their input is a multiple of it
 
 
@@ -46,6 +47,34 @@ def step_seed(seed: int, part: int, *, epoch: int, step: int, rank: int = 0) -> 
     """Return a 63-bit seed for the dropout and mixing of one step of round `part`."""
     state = np.random.SeedSequence((seed, _STEP, part, epoch, step, rank)).generate_state(1, np.uint64)
     return int(state[0] >> 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Meetings:
+    """How identities meet in a batch.
+
+    Attributes:
+        identities: one a picture.
+        each: about so many pictures of one in a batch.
+    """
+
+    identities: tuple[int, ...]
+    each: int
+
+
+def epoch_batches(
+    seed: int,
+    epoch: int,
+    *,
+    count: int,
+    batch: int,
+    weights: Sequence[float] | None = None,
+    meetings: Meetings | None = None,
+) -> list[NDArray[np.int64]]:
+    """Return the indices of each batch of an epoch: by chance, weighted, or so that identities meet."""
+    if meetings is not None:
+        return identity_batches(seed, epoch, identities=meetings.identities, batch=batch, each=meetings.each)
+    return split_batches(epoch_order(seed, epoch, count=count, weights=weights), batch)
 
 
 def input_sizes(size: Size, share: float) -> list[Size]:
@@ -82,6 +111,36 @@ def step_size(seed: int, epoch: int, *, step: int, sizes: Sequence[Size]) -> Siz
     """Return one of the sizes for the pictures of a step, the same in every process."""
     rng = np.random.default_rng((seed, _SIZE, epoch, step))
     return sizes[int(rng.integers(len(sizes)))]
+
+
+def identity_batches(
+    seed: int, epoch: int, *, identities: Sequence[int], batch: int, each: int
+) -> list[NDArray[np.int64]]:
+    """Return the batches of an epoch in which identities meet themselves: about `each` pictures of some.
+
+    The pictures of each identity are shuffled and cut into nearly equal hands of at most `each`, and the
+    hands are dealt to the batches one after the other, those of one identity to different ones. So every
+    picture is seen once, no batch is much larger than another, and an identity with many pictures fills none.
+
+    Args:
+        seed: of the run.
+        epoch: which one.
+        identities: one a picture.
+        batch: pictures a step, roughly: as many batches are dealt as `split_batches` cuts.
+        each: pictures of one identity in a batch, at least 2; fewer where it has fewer.
+
+    >>> [np.array([0, 0, 0, 1, 1, 2])[part].tolist() for part in
+    ...  identity_batches(0, 0, identities=[0, 0, 0, 1, 1, 2], batch=3, each=2)]
+    [[0, 2], [0, 0, 1, 1]]
+    """
+    rng = np.random.default_rng((seed, _IDENTITIES, epoch))
+    labels = np.asarray(identities, np.int64)
+    hands: list[NDArray[np.int64]] = []
+    for label in rng.permutation(np.unique(labels)):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        hands += np.array_split(members, -(-len(members) // each))
+    count = -(-len(labels) // batch)
+    return [np.concatenate(hands[start::count]) for start in rng.permutation(count)]
 
 
 def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:

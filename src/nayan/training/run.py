@@ -43,7 +43,7 @@ from nayan.training.rounds import plan_rounds
 from nayan.training.setup import Setup, set_up
 
 PACKAGES = ("nayan", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow")
-_COUNTED = {"Label": "pictures", "Boxes": "objects", "MaskSource": "pixels"}
+_COUNTED = {"Label": "pictures", "Boxes": "objects", "MaskSource": "pixels", "Identity": "pictures"}
 MAY_CHANGE = ("epochs", "patience", "device", "workers", "checkpoint_every")  # on resuming
 
 
@@ -340,7 +340,7 @@ def _spec(setup: Setup, calibration: Mapping[str, Any], data_id: str, progress: 
         model_args=setup.model_args,
         classes=setup.splits.train.classes,
         preprocess=setup.preprocess,
-        decode_args={"thresholds": calibration["thresholds"]} if "thresholds" in calibration else {},
+        decode_args={name: calibration[name] for name in ("thresholds", "same") if name in calibration},
         inputs=dict(setup.entry.inputs),
         tiling=setup.tiling,
         provenance={

@@ -18,6 +18,7 @@ from nayan.core.machine import cores
 from nayan.core.registry import Catalog, resolve
 from nayan.core.types import Boxes, Dataset, Label, MaskSource, Size
 from nayan.data.pixels import count_pixels, median_frequency_weights
+from nayan.data.readers.base import has_identities
 from nayan.data.sides import choose_longer_side, choose_shape, choose_side
 from nayan.data.splits import Splits
 from nayan.data.tiled import Views, tile_views
@@ -210,7 +211,7 @@ class _Choices:
 def _check_multi_scale(config: TrainConfig, card: TaskCard, entry: Entry, size: Size) -> None:
     """Raise ConfigError where the size of the input cannot vary as asked for."""
     asked = f"--multi-scale {config.multi_scale:g}"
-    if "Label" in card.targets:
+    if {"Label", "Identity"} & set(card.targets):
         raise ConfigError(
             f"{asked} is for detection and segmentation, this is {card.name}", hint="leave it out"
         )
@@ -312,6 +313,8 @@ def _task_options(config: TrainConfig, splits: Splits) -> dict[str, Any]:
         labels = [sample.target.index for sample in splits.train.samples if isinstance(sample.target, Label)]
         weights = class_weights(labels, len(splits.train.classes)).tolist()
     options = {"label_smoothing": config.label_smoothing, "class_weights": weights}
+    if has_identities(splits.train.samples):
+        return {**options, "far": config.far}
     return {**options, "loss": config.loss} if by_pixel else options
 
 
@@ -327,8 +330,9 @@ def _model_args(config: TrainConfig, card: TaskCard, entry: Entry, preprocess: P
     own: dict[str, Any] = {"head": config.head} if entry.weights and card.backbone_is_model else {}
     if config.backbone and not card.backbone_is_model:
         own["backbone"] = config.backbone
-    if config.up:
-        own["up"] = config.up
+    for name in ("up", "pooling", "dim", "margin"):
+        if getattr(config, name):
+            own[name] = getattr(config, name)
     return {
         **entry.args,
         "channels": preprocess.channels,

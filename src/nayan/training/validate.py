@@ -30,7 +30,7 @@ def score(
     fabric: Fabric,
     views: Views | None = None,
 ) -> dict[str, float]:
-    """Return the metric's scores and the mean "loss" of a module over one pass through a source.
+    """Return the metric's scores of one pass through a source and, where it means something, the mean "loss".
 
     Args:
         module: the network, or the tail of it that takes what the source gives.
@@ -47,9 +47,10 @@ def score(
     found: list[tuple[str, Any]] = []
     was_training = module.training
     for batch, raw, outputs in _answers(module, source, network, fabric):
-        with torch.inference_mode(), fabric.autocast():
-            losses = task.losses(_Replay(raw), batch, "main")
-            total += float(torch.stack(list(losses.values())).sum()) * len(batch.ids)
+        if task.validation_loss:
+            with torch.inference_mode(), fabric.autocast():
+                losses = task.losses(_Replay(raw), batch, "main")
+                total += float(torch.stack(list(losses.values())).sum()) * len(batch.ids)
         seen += len(batch.ids)
         predictions = decode(outputs, batch.placements)
         if views is None:
@@ -60,7 +61,8 @@ def score(
         whole = views.join(found)
         metric.update([boxes for _, boxes in whole], [sample.target for sample, _ in whole])
     module.train(was_training)
-    return {**metric.compute(), "loss": total / max(1, seen)}
+    scores = dict(metric.compute())
+    return {**scores, "loss": total / max(1, seen)} if task.validation_loss else scores
 
 
 def judge(

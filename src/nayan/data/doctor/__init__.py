@@ -10,7 +10,7 @@ Nothing is ever written. The guide with every check is docs/guides/doctor.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from nayan.core.errors import ConfigError
@@ -27,6 +27,7 @@ _LEAST_IMGSZ = 32
 def diagnose(
     root: Path,
     *,
+    targets: Collection[str] = (),
     format: str | None = None,
     only: Sequence[str] | None = None,
     skip: Sequence[str] | None = None,
@@ -38,6 +39,7 @@ def diagnose(
 
     Args:
         root: a data set; a folder that no reader recognises is looked at picture by picture.
+        targets: names of the types in `core.types` that are wanted, such as ("Identity",); () for any.
         format: name of the reader; None chooses.
         only: ids or families of the checks to run; None runs all.
         skip: ids or families to leave out.
@@ -56,7 +58,9 @@ def diagnose(
     checks = select(only, skip)
     if imgsz is not None and imgsz < _LEAST_IMGSZ:
         raise ConfigError(f"--imgsz {imgsz}: a detector takes {_LEAST_IMGSZ} px or more", hint="640 is usual")
-    snapshot = scan(Path(root), format=format, imgsz=imgsz, threads=threads, on_progress=on_progress)
+    snapshot = scan(
+        Path(root), targets=targets, format=format, imgsz=imgsz, threads=threads, on_progress=on_progress
+    )
     return Diagnosis(
         data=str(root),
         format=snapshot.format,

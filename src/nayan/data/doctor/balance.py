@@ -9,6 +9,7 @@ from nayan.data.doctor.findings import Finding, counted, listed
 from nayan.data.doctor.snapshot import Snapshot
 
 FEW = 10  # pictures or boxes a class
+LONE = 2  # pictures of an identity: with one, nothing is the same as it
 RATIO = 10.0  # largest class to smallest, in pictures
 BOX_RATIO = 100.0  # likewise in boxes, of which a picture may hold many of one class
 BACKGROUND = 0.5  # share of the pictures without a box
@@ -52,15 +53,18 @@ def empty_class(snapshot: Snapshot) -> Iterator[Finding]:
 def few(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield the classes with hardly anything to learn from."""
     counts = _to_learn_from(snapshot)
-    rare = {name: count for name, count in counts.items() if count < FEW}
+    least = LONE if snapshot.of_identities else FEW  # what the same looks like is learnt from two
+    rare = {name: count for name, count in counts.items() if count < least}
     if rare:
         named = [f"{name!r} ({count})" for name, count in sorted(rare.items(), key=lambda item: item[1])]
         yield Finding(
             "balance.few", "warning",
-            f"{counted(len(rare), 'class has', 'classes have')} fewer than {FEW} {_nouns(snapshot)[1]} to "
+            f"{_classes(snapshot, len(rare))} fewer than {least} {_nouns(snapshot)[1]} to "
             f"learn from: {listed(named)}",
             count=len(rare),
-            advice="Collect more of them, or merge them into another class; with so few neither training nor "
+            advice="Nothing says what the same looks like: they only serve as what others are not."
+            if snapshot.of_identities
+            else "Collect more of them, or merge them into another class; with so few neither training nor "
             "the score can be relied on.",
             details={"counts": rare},
         )  # fmt: skip
@@ -69,7 +73,9 @@ def few(snapshot: Snapshot) -> Iterator[Finding]:
 def ratio(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield that one class outnumbers another by far."""
     counts = _to_learn_from(snapshot)
-    if not counts or snapshot.of_masks:  # of which the pixels count, see `masks.rare`
+    if (
+        not counts or snapshot.of_masks or snapshot.of_identities
+    ):  # of which the pixels count, see `masks.rare`
         return
     large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     if counts[large] > (BOX_RATIO if snapshot.of_boxes else RATIO) * counts[small]:
@@ -107,7 +113,7 @@ def background(snapshot: Snapshot) -> Iterator[Finding]:
 def missing_in_split(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield, for each split, the classes that it lacks, and those that cannot be learnt."""
     counts = snapshot.object_counts
-    if "train" not in snapshot.splits:
+    if "train" not in snapshot.splits or snapshot.of_identities:
         return
     for split in snapshot.splits:
         if split == "train":
@@ -132,6 +138,28 @@ def missing_in_split(snapshot: Snapshot) -> Iterator[Finding]:
                 advice=f"Move pictures of them into {split}; otherwise nobody knows how well they are found.",
                 details={"classes": untested}, split=split,
             )  # fmt: skip
+
+
+def shared_identities(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield the identities that are in more than one split."""
+    if not snapshot.of_identities:
+        return
+    shared = {
+        name: [split for split, count in counts.items() if count]
+        for name, counts in snapshot.class_counts.items()
+        if sum(map(bool, counts.values())) > 1
+    }
+    if shared:
+        named = [f"{name!r} ({', '.join(splits)})" for name, splits in shared.items()]
+        yield Finding(
+            "splits.shared_identities", "warning",
+            f"{counted(len(shared), 'identity is', 'identities are')} in more than one split: "
+            f"{listed(named)}",
+            count=len(shared),
+            advice="A score on those that were trained on says nothing of strangers: put all into one folder "
+            "and draw whole identities (`nayan split DATA OUT --task compare`).",
+            details={"identities": shared},
+        )  # fmt: skip
 
 
 def splits_missing(snapshot: Snapshot) -> Iterator[Finding]:
@@ -159,7 +187,7 @@ def splits_missing(snapshot: Snapshot) -> Iterator[Finding]:
 def skew(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield the splits in which the classes have clearly other shares than in train."""
     totals = snapshot.split_counts
-    if not totals.get("train"):
+    if not totals.get("train") or snapshot.of_identities:
         return
     for split, total in totals.items():
         if split == "train" or not total:
@@ -182,6 +210,11 @@ def skew(snapshot: Snapshot) -> Iterator[Finding]:
                 "those of other cameras are.",
                 details={"shares": shares}, split=split,
             )  # fmt: skip
+
+
+def _classes(snapshot: Snapshot, count: int) -> str:
+    nouns = ("identity has", "identities have") if snapshot.of_identities else ("class has", "classes have")
+    return counted(count, *nouns)
 
 
 def _to_learn_from(snapshot: Snapshot) -> dict[str, int]:

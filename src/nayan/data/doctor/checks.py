@@ -54,6 +54,7 @@ CHECKS: Catalog[Check] = Catalog(
         Check("splits.leakage_exact", duplicates.leakage_exact),
         Check("splits.leakage_near", duplicates.leakage_near),
         Check("splits.leakage_group", duplicates.leakage_group),
+        Check("splits.shared_identities", balance.shared_identities),
         Check("splits.missing", balance.splits_missing),
         Check("splits.skew", balance.skew),
         Check("balance.single_class", balance.single_class),
@@ -93,7 +94,8 @@ def select(only: Sequence[str] | None, skip: Sequence[str] | None) -> list[Check
         ConfigError: if a name is no check and no family, or nothing is left.
 
     >>> [check.name for check in select(["splits"], ["splits.skew"])]
-    ['splits.leakage_exact', 'splits.leakage_near', 'splits.leakage_group', 'splits.missing']
+    ['splits.leakage_exact', 'splits.leakage_near', 'splits.leakage_group', 'splits.shared_identities',
+     'splits.missing']
     """
     known = {*CHECKS.names, *(check.family for check in CHECKS)}
     for name in (*(only or ()), *(skip or ())):

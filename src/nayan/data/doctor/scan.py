@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from nayan.data.doctor.snapshot import Fault, FaultKind, FileEntry, Picture, Sna
 from nayan.data.hashing import content_hash
 from nayan.data.pictures import file_sample, is_ignored, normal
 from nayan.data.readers import recognise
-from nayan.data.readers.base import class_notes, has_boxes, has_masks
+from nayan.data.readers.base import class_notes, has_boxes, has_identities, has_masks
 from nayan.data.readers.boxes import box_notes
 from nayan.data.sides import SIDES, choose_side, spaced
 
@@ -33,6 +33,7 @@ _NOT_ENTERED = {".git", ".svn", ".hg"}  # thousands of files, none of them the u
 def scan(
     root: Path,
     *,
+    targets: Collection[str] = (),
     format: str | None = None,
     imgsz: int | None = None,
     threads: int | None = None,
@@ -45,6 +46,7 @@ def scan(
 
     Args:
         root: a folder, or a file that a reader takes.
+        targets: names of the types in `core.types` that are wanted; () for any.
         format: name of the reader; None chooses.
         imgsz: longer side of the network's input in px; None for that which training would choose.
         threads: pictures decoded at once; None takes the number of cores, at most 8.
@@ -57,7 +59,7 @@ def scan(
     if not root.exists():
         raise DataError(f"{root}: there is no such file or folder", hint="check the path")
     tree = _tree(root)
-    reading = _read(root, format=format)
+    reading = _read(root, format=format, targets=targets)
     data = reading.data or [_loose(root, tree.files)]
     work = [(sample, part) for part in data for sample in part.samples]
     aligned = set(spaced(len(work), _ALIGNED))
@@ -85,6 +87,7 @@ def scan(
         notes=tuple(note for part in data for note in _new_notes(part)),
         troubles=reading.troubles,
         imgsz=imgsz or _chosen_side(pictures),
+        of_identities="Identity" in targets or any(has_identities(part.samples) for part in data),
     )
 
 
@@ -106,9 +109,9 @@ class _Reading:
     troubles: tuple[Trouble, ...]
 
 
-def _read(root: Path, *, format: str | None) -> _Reading:
+def _read(root: Path, *, format: str | None, targets: Collection[str]) -> _Reading:
     try:
-        found = recognise(root, format)
+        found = recognise(root, format, targets=targets)
     except DataError as error:
         return _Reading("", error.message, [], (Trouble("unrecognised", error.message, error.hint),))
     data: list[Dataset] = []

@@ -105,6 +105,7 @@ class Snapshot:
         notes: what the reader said about its reading.
         troubles: what it refused.
         imgsz: longer side of the network's input in px, by which objects are small or not.
+        of_identities: whether the classes are identities, of which each split has its own.
     """
 
     root: Path
@@ -118,6 +119,7 @@ class Snapshot:
     notes: tuple[str, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     imgsz: int = SIDES[-1]
+    of_identities: bool = False
 
     @cached_property
     def of_boxes(self) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from nayan.core.errors import ConfigError, DataError, FormatError
 from nayan.core.image import looks_like_picture
 from nayan.core.registry import Catalog
-from nayan.data.formats import DRAWN, target_of
+from nayan.data.formats import DRAWN, IDENTITY_FORMATS, target_of
 from nayan.data.pictures import entries, has_picture, walk
 from nayan.data.readers.base import Reader, Sniff
 from nayan.data.readers.coco import CocoReader
@@ -21,11 +21,14 @@ from nayan.data.readers.csv import CsvReader
 from nayan.data.readers.csv_boxes import CsvBoxesReader
 from nayan.data.readers.cvat import CvatReader
 from nayan.data.readers.folder import PICTURE_FOLDERS, FolderReader, class_names
+from nayan.data.readers.identities import IdentitiesReader
 from nayan.data.readers.idx import IdxReader
+from nayan.data.readers.items import ItemsReader
 from nayan.data.readers.label_studio import LabelStudioReader
 from nayan.data.readers.labelme import LabelmeReader
 from nayan.data.readers.labelme_masks import LabelmeMasksReader
 from nayan.data.readers.masks import MasksReader
+from nayan.data.readers.pairs import PairsReader
 from nayan.data.readers.voc import VocReader
 from nayan.data.readers.yolo import YoloReader
 from nayan.data.readers.yolo_masks import YoloMasksReader
@@ -47,6 +50,9 @@ READERS: Catalog[Reader] = Catalog(
         CocoMasksReader(),
         YoloMasksReader(),
         LabelmeMasksReader(),
+        IdentitiesReader(),
+        PairsReader(),
+        ItemsReader(),
     ],
 )
 """Every format by its name."""
@@ -79,6 +85,7 @@ def recognise(root: Path, format: str | None = None, *, targets: Collection[str]
         format: name of a reader, where the user knows better.
         targets: names of the types in `core.types` that are wanted, such as ("MaskSource",); () for any. Of a
             format of outlines (`DRAWN`) it decides whether these become boxes, which is usual, or masks.
+            Where identities are wanted and no format says more, classes are taken for them.
 
     Raises:
         DataError: if the path does not exist, is empty, or has pictures but no classes.
@@ -97,6 +104,8 @@ def recognise(root: Path, format: str | None = None, *, targets: Collection[str]
         )
     readers = [reader for reader in READERS if _fits(reader.name, targets)]
     sniffs = {reader.name: reader.sniff(root) for reader in readers}
+    if "Identity" in targets and any(sniffs[name].score >= _READABLE for name in IDENTITY_FORMATS):
+        sniffs = {name: sniffs[name] for name in IDENTITY_FORMATS}
     ranked = sorted(sniffs.items(), key=lambda item: -item[1].score)
     (best, first), (other, second) = ranked[0], ranked[1]
     if first.score < _READABLE:
@@ -112,7 +121,10 @@ def recognise(root: Path, format: str | None = None, *, targets: Collection[str]
 
 def _fits(format: str, targets: Collection[str]) -> bool:
     """Return whether a format may be chosen: it has what is wanted; masks are drawn only where they are."""
-    return target_of(format) in targets if targets else format not in DRAWN.values()
+    if not targets:
+        return format not in DRAWN.values()
+    kind = target_of(format)
+    return kind in targets or (kind == "Label" and "Identity" in targets)
 
 
 def _wanted(format: str, targets: Collection[str]) -> str:
@@ -129,7 +141,12 @@ def _others(root: Path, targets: Collection[str]) -> DataError | None:
         return None
     if found is None:
         return None
-    nouns = {"Label": "one class a picture", "Boxes": "boxes", "MaskSource": "masks"}
+    nouns = {
+        "Label": "one class a picture",
+        "Boxes": "boxes",
+        "MaskSource": "masks",
+        "Identity": "identities",
+    }
     return DataError(
         f"{root}: holds {nouns[target_of(found.reader.name)]} ({found.reader.name}: {found.reason}), wanted "
         f"{' or '.join(nouns.get(target, target) for target in targets)}",

@@ -15,7 +15,7 @@ import numpy as np
 import PIL.Image
 
 from nayan.core.errors import ConfigError, DataError, FormatError, LabelError, NotFound
-from nayan.core.types import VOID, Boxes, Dataset, Label, MaskSource, Sample, SemanticMask, Target
+from nayan.core.types import VOID, Boxes, Dataset, Identity, Label, MaskSource, Sample, SemanticMask, Target
 
 SPLITS = ("train", "val", "test")
 """The names of splits, in the order in which they are listed everywhere."""
@@ -158,12 +158,20 @@ def has_masks(samples: Iterable[Sample]) -> bool:
     return isinstance(first, MaskSource)
 
 
+def has_identities(samples: Iterable[Sample]) -> bool:
+    """Return whether the ground truth is identities, judged by the first picture that has one."""
+    first = next((sample.target for sample in samples if sample.target is not None), None)
+    return isinstance(first, Identity)
+
+
 def counted(things: Sized, noun: str) -> str:
     """Return a number with its noun.
 
     >>> counted(["a"], "picture"), counted([], "picture")
     ('1 picture', '0 pictures')
     """
+    if len(things) != 1 and noun.endswith("ty"):
+        return f"{len(things)} {noun[:-1]}ies"
     ending = "" if len(things) == 1 else "es" if noun.endswith(("x", "s")) else "s"
     return f"{len(things)} {noun}{ending}"
 

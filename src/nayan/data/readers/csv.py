@@ -36,7 +36,7 @@ from nayan.data.readers.base import (
     write_picture,
 )
 
-_FILE = (
+FILE_WORDS = (
     "file", "filename", "file_name", "filepath", "file_path", "path", "image", "image_path", "image_file",
     "image_name", "imagepath", "img", "img_path", "img_name", "picture", "photo", "filepaths", "images",
 )  # fmt: skip
@@ -44,7 +44,7 @@ _LABEL = (
     "label", "class", "category", "target", "class_name", "classname", "label_name", "category_name",
     "labels", "species", "y",
 )  # fmt: skip
-_SPLIT = ("split", "subset", "set", "partition", "dataset", "data_set")
+SPLIT_WORDS = ("split", "subset", "set", "partition", "dataset", "data_set")
 _BOXES = (
     {"xmin", "ymin", "xmax", "ymax"}, {"x1", "y1", "x2", "y2"}, {"x", "y", "w", "h"},
     {"x", "y", "width", "height"}, {"bbox"}, {"box"}, {"boxes"},
@@ -201,7 +201,8 @@ def _header(table: Path) -> _Header:
     names = tuple(name.strip() for name in choices[separator])
     words = [re.sub(r"[\s-]+", "_", name.lower()) for name in names]
     columns = [
-        next((words.index(word) for word in known if word in words), -1) for known in (_FILE, _LABEL, _SPLIT)
+        next((words.index(word) for word in known if word in words), -1)
+        for known in (FILE_WORDS, _LABEL, SPLIT_WORDS)
     ]
     boxes = any(box <= set(words) for box in _BOXES)
     return _Header(names, separator, columns[0], columns[1], columns[2], boxes)

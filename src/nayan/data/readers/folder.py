@@ -136,16 +136,24 @@ class FolderReader:
             DataError: if the folder is not empty.
             LabelError: if a picture has no class, or a class cannot name a folder.
         """
-        check_new(root)
-        root.mkdir(parents=True, exist_ok=True)
-        for split, data in splits.items():
-            top = root if split == "all" else root / split
-            for name in data.classes:
-                _check_folder_name(name)
-            for sample in data.samples:
-                name = label_of(sample, data.classes)
-                target = top / name / _below_class(file_name(sample), split, name)
-                write_picture(sample, unused(target), link=link)
+        write_folders(splits, root, link=link)
+
+
+def write_folders(splits: Mapping[str, Dataset], root: Path, *, link: bool = False) -> dict[str, str]:
+    """Write a folder for each class, as `FolderReader.write` does; return {old id: new id}."""
+    check_new(root)
+    root.mkdir(parents=True, exist_ok=True)
+    written: dict[str, str] = {}
+    for split, data in splits.items():
+        top = root if split == "all" else root / split
+        for name in data.classes:
+            _check_folder_name(name)
+        for sample in data.samples:
+            name = label_of(sample, data.classes)
+            target = unused(top / name / _below_class(file_name(sample), split, name))
+            write_picture(sample, target, link=link)
+            written[sample.id] = normal(target.relative_to(root).as_posix())
+    return written
 
 
 def class_names(root: Path) -> tuple[str, ...]:

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.matrix import confusion_matrix
+from nayan.core.phrases import NAME_PX, between, percent, pictures_of, quoted
 from nayan.core.story import Panel, Summary, Table, Tile
 from nayan.core.svg import shorten
 from nayan.tasks.segmentation.colours import is_ground
 from nayan.tasks.segmentation.figures import lost_bars, overlap_bars, picture_histogram
-from nayan.tasks.segmentation.phrases import NAME_PX, between, percent, pictures_of, quoted
 from nayan.tasks.segmentation.worries import share_at_borders, worries
 
 MAX_MATRIX = 80

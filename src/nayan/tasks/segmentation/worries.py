@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nayan.tasks.segmentation.phrases import between, percent, quoted, several
+from nayan.core.phrases import between, percent, quoted, several
 
 FEW_PICTURES = 50
 FEW_IN_CLASS = 5

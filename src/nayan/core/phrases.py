@@ -1,4 +1,4 @@
-"""Words of the report about a segmenter: shares, names, and lists of names."""
+"""Words of what reports tell: shares, names, and lists of names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nayan.core.svg import shorten
 
 NAME_PX = 260
-"""Longer names of classes are cut in sentences."""
+"""Longer names are cut in sentences."""
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -41,8 +41,12 @@ def quoted(name: str) -> str:
     return f"“{shorten(name, NAME_PX)}”"
 
 
-def several(names: Sequence[str]) -> str:
+def several(names: Sequence[str], *, noun: str = "classes") -> str:
     """Return at least one name as a list, of many the first three and how many more there are.
+
+    Args:
+        names: of classes, or of whatever `noun` says.
+        noun: plural, after the number of those that are not named.
 
     >>> several(["a"]), several(["a", "b"]), several(list("abcde"))
     ('“a”', '“a” and “b”', '“a”, “b”, “c” and 2 more classes')
@@ -51,7 +55,7 @@ def several(names: Sequence[str]) -> str:
     if len(shown) == 1:
         return shown[0]
     if len(shown) > 4:
-        shown = [*shown[:3], f"{len(shown) - 3} more classes"]
+        shown = [*shown[:3], f"{len(shown) - 3} more {noun}"]
     return f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 

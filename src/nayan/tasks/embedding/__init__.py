@@ -1,0 +1,1 @@
+"""The slice of the task embedding: pictures as vectors; compare, verify and search them."""
