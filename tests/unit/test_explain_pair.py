@@ -72,10 +72,9 @@ class Squares(nn.Module):
 
 
 def test_a_network_whose_vector_is_no_sum_is_covered_patch_by_patch() -> None:
-    first, second = torch.zeros(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
-    first[..., 8:16, 16:24] = 255
-    second[..., 8:16, 16:24] = 255
-    second[..., 0:8, 56:64] = 128
+    first, second = torch.full((1, 1, 64, 64), 90.0), torch.full((1, 1, 64, 64), 90.0)
+    first[..., 8:16, 16:24] = second[..., 8:16, 16:24] = 255
+    second[..., 0:8, 56:64] = 200
     match = match_pictures(Squares(), first, second)
     assert match.method == "cover"
     assert match.links is None
