@@ -249,6 +249,7 @@ def run_document(run: Any) -> dict[str, Any]:
 def run_text(run: Any) -> str:
     """Return the headline scores, where everything is, and what to do next."""
     from nayan.cli.val import scores_text
+    from nayan.tasks import by_verb
 
     lines = [f"{run.model}, {run.split}:", scores_text(run.metrics), "", f"run     {run.folder}"]
     if run.report:
@@ -259,7 +260,7 @@ def run_text(run: Any) -> str:
             "",
             "next:",
             f"  nayan predict {run.folder} PICTURE...",
-            f"  nayan explain {run.folder} PICTURE --what cam",
+            f"  nayan explain {run.folder} PICTURE --what {by_verb(run.task).look}",
             f"  nayan export {run.folder} --to openvino",
         ]
     return "\n".join(lines)

@@ -14,11 +14,19 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
 from nayan.core.types import Boxes, Dataset, Sample
-from nayan.data.formats import MASK_FORMATS, WITHOUT_CROWDS
+from nayan.data.formats import IDENTITY_FORMATS, MASK_FORMATS, WITHOUT_CROWDS
 from nayan.data.hashing import content_hash
 from nayan.data.mask_truth import compare_masks, mask_truth
 from nayan.data.readers import READERS, recognise
-from nayan.data.readers.base import Reader, check_new, check_outside, has_boxes, has_masks, label_of
+from nayan.data.readers.base import (
+    Reader,
+    check_new,
+    check_outside,
+    has_boxes,
+    has_identities,
+    has_masks,
+    label_of,
+)
 
 Counts = Mapping[str, Mapping[str, int]]
 """Pictures, boxes, or pixels of masks, of each class in each split: {split: {class: number}}."""
@@ -106,6 +114,8 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
     notes += _changes(next(iter(splits.values())), next(iter(written.values())))
     if boxes and _has_areas(splits) and not _has_areas(written):
         notes.append(f"the areas of the objects are gone: {to} keeps those of the boxes only")
+    if to not in IDENTITY_FORMATS and any(has_identities(data.samples) for data in splits.values()):
+        notes.append(f"pairs and roles of pictures are gone: {to} keeps who is in them only")
     pictures = {split: len(data) for split, data in splits.items()}
     return ConversionReport(found.reader.name, to, out, before, after, pictures, tuple(dict.fromkeys(notes)))
 

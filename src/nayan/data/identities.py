@@ -62,7 +62,11 @@ def identity_parts(
         base = known.get("train") or known["all"]
         share = {"val": val_fraction, "test": 0.0 if "test" in known else test_fraction}
         drawn, notes = _drawn(base, share, seed=seed)
-        known = {**known, **drawn}
+        kept = {name: _with_own_pairs(part) for name, part in drawn.items()}
+        parted = _num_pairs(base) - sum(map(_num_pairs, kept.values()))
+        if parted:
+            notes.append(f"left out: {parted:,} pairs whose pictures are in two splits now")
+        known = {**known, **kept}
     splits = {name: of_own_classes(known[name]) for name in SPLITS if name in known}
     for data in splits.values():
         _check_comparable(data)
@@ -214,6 +218,25 @@ def _drawn(data: Dataset, share: Mapping[str, float], *, seed: int) -> tuple[dic
         for name, part in drawn.items()
     )
     return drawn, [f"the splits were drawn with seed {seed} by identity, so that nobody is in two: {told}"]
+
+
+def _with_own_pairs(data: Dataset) -> Dataset:
+    """Return the data without the pairs whose other picture is not in it."""
+    names = {_identity(sample).name for sample in data.samples}
+    samples = tuple(
+        replace(
+            sample,
+            target=replace(
+                _identity(sample), pairs=tuple(pair for pair in _identity(sample).pairs if pair[0] in names)
+            ),
+        )
+        for sample in data.samples
+    )
+    return replace(data, samples=samples)
+
+
+def _num_pairs(data: Dataset) -> int:
+    return sum(len(_identity(sample).pairs) for sample in data.samples)
 
 
 def _check_comparable(data: Dataset) -> None:

@@ -327,13 +327,18 @@ def _commands(run: RunRecord) -> list[Panel]:
     following = [
         ("Predict pictures or whole folders", f"nayan predict {path} PICTURES"),
         ("Score it on other data", f"nayan val {path} {data}"),
-        ("See where it looks", f"nayan explain {path} PICTURE --what cam"),
+        ("See where it looks", f"nayan explain {path} PICTURE --what {_look(run)}"),
         ("Deploy it", f"nayan export {path} --to onnx"),
     ]
     if not run.spec:
         following = [("Go on where it stopped", f"nayan train --resume {path}")]
     panels = [Panel("Train it again", data={"commands": [("", again)]})] if again else []
     return [*panels, Panel("What to do next", data={"commands": following})]
+
+
+def _look(run: RunRecord) -> str:
+    task = str(run.spec.get("task") or "")
+    return CARDS[task].look if task in CARDS else "cam"
 
 
 def _quoted(run: RunRecord) -> str:

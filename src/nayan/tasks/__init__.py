@@ -112,6 +112,7 @@ CARDS = Catalog(
             default_model="siamese",
             photo_model="siamese_mobilenetv2_100",
             compare="nayan.tasks.embedding.parity:compare",
+            look="features",
             recipe=Recipe(
                 best_by="recall_at_1",
                 scratch_pictures=100_000,

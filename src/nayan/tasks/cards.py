@@ -110,6 +110,7 @@ class TaskCard:
             so that only layers are quantised and the arithmetic between them is not.
         prelabels: from predictions to files of annotations, see `tasks.detection.prelabels`; empty where no
             format of annotations can hold them.
+        look: the explanation that is proposed after a training.
         compact: what is kept of each prediction of an evaluation until its worst pictures are known; empty
             where predictions are small.
     """
@@ -129,5 +130,6 @@ class TaskCard:
     compare: str = ""
     places: bool = False
     prelabels: str = ""
+    look: str = "cam"
     compact: str = ""
     photo_model: str = ""

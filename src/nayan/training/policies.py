@@ -39,6 +39,8 @@ def choose_augment(
         raise ConfigError(
             f"--augment tissue is for segmentation, this is {card.name}", hint="use auto, photo or none"
         )
+    if "Identity" in card.targets and name == "auto" and looks.drawn:
+        name = "symbol"  # characters, of any size: mirrored they are others
     policy, augment = choose_policy(name, looks.sizes, gray=looks.gray)
     if "Boxes" in card.targets:
         return policy, replace(SCENES["none" if entry.inputs else policy], mixup=mixup)

@@ -42,9 +42,8 @@ class IdentitiesReader:
         below = _FOLDERS.sniff(_above_people(root))
         if below.score < 0.5:
             return Sniff(0.3, below.reason)
-        return Sniff(
-            0.97, f"{', '.join(table.path.name for table in tables)} names pairs, and {below.reason}"
-        )
+        named = ", ".join(table.path.name for table in tables)
+        return Sniff(0.97, f"{named} {'names' if len(tables) == 1 else 'name'} pairs, and {below.reason}")
 
     def splits(self, root: Path) -> tuple[str, ...]:
         """Return the splits that have folders of identities."""

@@ -43,7 +43,7 @@ class PairsReader:
             return Sniff(0.0, "there is no .csv of pairs")
         if root.is_dir() and FolderReader().sniff(root).score >= 0.5:
             return Sniff(0.4, "the pictures lie in a folder for each identity")
-        return Sniff(0.9, f"{', '.join(path.name for path in tables.values())} names pairs of pictures")
+        return Sniff(0.9, f"pairs of pictures stand in {', '.join(path.name for path in tables.values())}")
 
     def splits(self, root: Path) -> tuple[str, ...]:
         """Return the splits that tables are named after."""

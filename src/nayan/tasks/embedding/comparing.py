@@ -47,8 +47,7 @@ class Comparing:
     @cached_property
     def given(self) -> bool:
         """Whether the data say which pairs are compared, and those hold a same and a different one."""
-        kinds = {same for target in self.targets for _, same in target.pairs}
-        return len(kinds) == 2
+        return len(set(self._given_pairs.same.tolist())) == 2
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -58,7 +57,7 @@ class Comparing:
         gallery a pair is a query and a picture of it: those of the gallery may have been trained on.
         """
         if self.given:
-            return self._given_pairs()
+            return self._given_pairs
         pairs = draw_pairs(self.identities)
         if self.gallery is None:
             return pairs
@@ -72,6 +71,7 @@ class Comparing:
         """(P,) Euclidean distances of the pairs, in [0, 2]."""
         return self.pairs.distances(self.vectors)
 
+    @cached_property
     def _given_pairs(self) -> Pairs:
         places = {target.name: row for row, target in enumerate(self.targets)}
         found = [
