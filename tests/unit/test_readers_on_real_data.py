@@ -49,9 +49,20 @@ def test_a_folder_of_loose_pictures_is_no_data_set_and_the_message_helps(data_pa
 
 
 @pytest.mark.parametrize(
+    ("pack", "summary"),
+    [
+        ("verify-faces-orl", "identities (22 classes, train 220, val 40, test 40)"),
+        ("verify-omniglot", "identities (90 classes, train 1080, val 480, test 440)"),
+        ("search-grocery", "items (81 classes, train 486, val 567, test 729)"),
+    ],
+)
+def test_who_is_who_is_recognised(data_packs: Path, pack: str, summary: str) -> None:
+    assert open_splits(data_packs / pack).summary == summary
+
+
+@pytest.mark.parametrize(
     "pack",
     [
-        "search-grocery",
         "translate-apple-orange", "video", "weights",
     ],
 )  # fmt: skip

@@ -210,7 +210,7 @@ class _Choices:
 def _check_multi_scale(config: TrainConfig, card: TaskCard, entry: Entry, size: Size) -> None:
     """Raise ConfigError where the size of the input cannot vary as asked for."""
     asked = f"--multi-scale {config.multi_scale:g}"
-    if "Label" in card.targets:
+    if {"Label", "Identity"} & set(card.targets):
         raise ConfigError(
             f"{asked} is for detection and segmentation, this is {card.name}", hint="leave it out"
         )
