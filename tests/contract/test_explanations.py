@@ -21,6 +21,7 @@ DIGITS = Preprocess((28, 28), "stretch", mean=(0.5,), std=(0.5,), channels=1)
 ANY_NETWORK = [entry for entry in EXPLANATIONS if not entry.task]
 DETECTORS_ONLY = [entry for entry in EXPLANATIONS if entry.task == "detection"]
 SEGMENTERS_ONLY = [entry for entry in EXPLANATIONS if entry.task == "segmentation"]
+EMBEDDERS_ONLY = [entry for entry in EXPLANATIONS if entry.task == "embedding"]
 QUICK = {"cam": {"steps": 2}, "receptive": {"samples": 1}}
 
 
@@ -73,8 +74,18 @@ def test_a_look_at_segmenters_refuses_a_classifier_and_a_detector(entry, network
                 preprocess=small, image=image)  # fmt: skip
 
 
+@pytest.mark.parametrize("entry", EMBEDDERS_ONLY, ids=lambda entry: entry.name)
+def test_a_look_at_embedders_refuses_a_detector(entry, image):
+    small = Preprocess((64, 64), "letterbox")
+    with pytest.raises(ConfigError, match="needs a network that gives vectors") as caught:
+        explain(yolo(["cat"], size=(64, 64), mean=small.mean, std=small.std), what=entry.name,
+                preprocess=small, image=image, options={"other": image})  # fmt: skip
+    assert "--task compare" in caught.value.hint
+
+
 def test_every_explanation_is_of_a_task_or_of_all_networks():
-    assert len(ANY_NETWORK) + len(DETECTORS_ONLY) + len(SEGMENTERS_ONLY) == len(EXPLANATIONS)
+    of_tasks = len(DETECTORS_ONLY) + len(SEGMENTERS_ONLY) + len(EMBEDDERS_ONLY)
+    assert len(ANY_NETWORK) + of_tasks == len(EXPLANATIONS)
     assert all(entry.task for entry in EXPLANATIONS if entry.truth)
 
 

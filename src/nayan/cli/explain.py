@@ -48,6 +48,7 @@ def explain(
             "nms",
             "skips",
             "losses",
+            "pair",
             "upsampling",
         ],
         Parameter(
@@ -55,7 +56,8 @@ def explain(
             "slid over a picture; which pixels a unit depends on; where the evidence for a class or a box "
             "lies. Of detectors: where objects may be; where it looks; who learns what; from candidates to "
             "detections; which boxes are suppressed. Of segmenters: what each skip connection carries; what "
-            "each loss makes of a border. Of both: how maps are made larger"
+            "each loss makes of a border. Of embedders: which regions of two pictures match. Of all: how "
+            "maps are made larger"
         ),
     ] = "summary",
     out: Annotated[
@@ -105,6 +107,10 @@ def explain(
     flip: Annotated[
         bool, Parameter(help="kernel: true convolution instead of correlation", negative="", group=_ONE_LOOK)
     ] = False,
+    other: Annotated[
+        Path | None,
+        Parameter(help="pair: the picture that IMAGE is compared with", metavar="IMAGE", group=_ONE_LOOK),
+    ] = None,
     data: Annotated[
         Path | None,
         Parameter(
@@ -162,6 +168,7 @@ def explain(
         "stride": stride,
         "padding": int(padding) if padding is not None and padding.isdigit() else padding,
         "flip": flip or None,
+        "other": other,
         "fill": fill,
         "conf": conf,
         "iou": iou,

@@ -162,6 +162,14 @@ EXPLANATIONS = Catalog(
             task="segmentation",
         ),
         Explanation(
+            "pair",
+            "nayan.explain.embedding.pair:explain_pair",
+            "which regions of two pictures make them similar, and whether that is true",
+            options=("other", "steps", "seed"),
+            needs_image=True,
+            task="embedding",
+        ),
+        Explanation(
             "upsampling",
             "nayan.explain.upsampling:explain_upsampling",
             "how maps are made larger: a transposed convolution by hand, and the checkerboard, measured",

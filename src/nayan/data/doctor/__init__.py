@@ -10,8 +10,12 @@ Nothing is ever written. The guide with every check is docs/guides/doctor.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError
 from nayan.data.doctor.checks import CHECKS, Check, run, select
@@ -34,6 +38,7 @@ def diagnose(
     imgsz: int | None = None,
     threads: int | None = None,
     on_progress: Progress | None = None,
+    vectors: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> Diagnosis:
     """Look for everything that could spoil a training or its score.
 
@@ -47,6 +52,8 @@ def diagnose(
             for the side that training would choose.
         threads: pictures decoded at once; None takes the number of cores, at most 8.
         on_progress: called with (pictures done, pictures in all).
+        vectors: an embedding of length 1 of each picture, by its id; with them the checks of the family
+            "likeness" look, too.
 
     Raises:
         ConfigError: if a check is unknown or none is left, `imgsz` is impossible, or two formats fit
@@ -61,6 +68,7 @@ def diagnose(
     snapshot = scan(
         Path(root), targets=targets, format=format, imgsz=imgsz, threads=threads, on_progress=on_progress
     )
+    snapshot = replace(snapshot, vectors=vectors or {})
     return Diagnosis(
         data=str(root),
         format=snapshot.format,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nayan.core.errors import ConfigError
 from nayan.core.registry import Catalog
-from nayan.data.doctor import balance, boxes, duplicates, files, images, masks, reading, sizes
+from nayan.data.doctor import balance, boxes, duplicates, files, images, likeness, masks, reading, sizes
 from nayan.data.doctor.findings import Finding
 from nayan.data.doctor.snapshot import Snapshot
 
@@ -55,6 +55,11 @@ CHECKS: Catalog[Check] = Catalog(
         Check("splits.leakage_near", duplicates.leakage_near),
         Check("splits.leakage_group", duplicates.leakage_group),
         Check("splits.shared_identities", balance.shared_identities),
+        Check("likeness.conflict", likeness.conflict),
+        Check("likeness.leakage", likeness.leakage),
+        Check("likeness.near", likeness.near),
+        Check("likeness.label", likeness.doubtful_label),
+        Check("likeness.outlier", likeness.outlier),
         Check("splits.missing", balance.splits_missing),
         Check("splits.skew", balance.skew),
         Check("balance.single_class", balance.single_class),

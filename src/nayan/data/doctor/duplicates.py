@@ -15,9 +15,9 @@ Groups = list[list[Picture]]
 
 def exact(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield pictures that are there twice, byte for byte, in one class of one split."""
-    yield from _grouped(
+    yield from grouped(
         "duplicates.exact", "warning",
-        [part for group in snapshot.exact_groups for part in _parts(group, lambda p: (p.split, p.label))],
+        [part for group in snapshot.exact_groups for part in parts(group, lambda p: (p.split, p.label))],
         "is there more than once in its class", "are there more than once in their class",
         "Keep one of each: a copy adds no knowledge, only weight.",
     )  # fmt: skip
@@ -25,7 +25,7 @@ def exact(snapshot: Snapshot) -> Iterator[Finding]:
 
 def conflict(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield pictures that are there twice, byte for byte, under different classes."""
-    yield from _grouped(
+    yield from grouped(
         "duplicates.conflict", "error",
         [group for group in snapshot.exact_groups if _labels(group) > 1],
         "stands under two classes", "stand under two classes",
@@ -35,7 +35,7 @@ def conflict(snapshot: Snapshot) -> Iterator[Finding]:
 
 def other_boxes(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield pictures that are there twice, byte for byte, with other boxes each time."""
-    yield from _grouped(
+    yield from grouped(
         "duplicates.other_boxes", "warning",
         [group for group in snapshot.exact_groups if len({_boxes(p) for p in group}) > 1],
         "is there more than once, with other boxes", "are there more than once, with other boxes",
@@ -45,10 +45,10 @@ def other_boxes(snapshot: Snapshot) -> Iterator[Finding]:
 
 def near(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield pictures that look the same in one class of one split: saved again, scaled, taken in a burst."""
-    parts = (part for group in snapshot.near_groups for part in _parts(group, lambda p: (p.split, p.label)))
-    yield from _grouped(
+    versions = (part for group in snapshot.near_groups for part in parts(group, lambda p: (p.split, p.label)))
+    yield from grouped(
         "duplicates.near", "info",
-        [part for part in parts if _contents(part) > 1],
+        [part for part in versions if _contents(part) > 1],
         "is there in two versions that look the same", "are there in versions that look the same",
         "Compare them; usually one of each is enough.",
     )  # fmt: skip
@@ -56,9 +56,9 @@ def near(snapshot: Snapshot) -> Iterator[Finding]:
 
 def near_conflict(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield pictures that look the same under different classes and are not the same file."""
-    yield from _grouped(
+    yield from grouped(
         "duplicates.near_conflict", "warning",
-        [group for group in snapshot.near_groups if _differ(group, lambda p: p.label)],
+        [group for group in snapshot.near_groups if differ(group, lambda p: p.label)],
         "looks the same as one of another class", "look the same as some of another class",
         "Compare them: if both show one thing, one of the two classes is wrong.",
     )  # fmt: skip
@@ -66,7 +66,7 @@ def near_conflict(snapshot: Snapshot) -> Iterator[Finding]:
 
 def leakage_exact(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield pictures that are in two splits, byte for byte."""
-    yield from _grouped(
+    yield from grouped(
         "splits.leakage_exact", "error",
         [group for group in snapshot.exact_groups if len({p.split for p in group}) > 1],
         "is in more than one split", "are in more than one split",
@@ -76,9 +76,9 @@ def leakage_exact(snapshot: Snapshot) -> Iterator[Finding]:
 
 def leakage_near(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield pictures of different splits that look the same and are not the same file."""
-    yield from _grouped(
+    yield from grouped(
         "splits.leakage_near", "warning",
-        [group for group in snapshot.near_groups if _differ(group, lambda p: p.split)],
+        [group for group in snapshot.near_groups if differ(group, lambda p: p.split)],
         "looks the same as one of another split", "look the same as some of another split",
         "Compare them; keep versions of one picture, or one scene, in one split.",
     )  # fmt: skip
@@ -122,7 +122,7 @@ def _shared_out(family: Family, names: Sequence[str], split_of: Mapping[str, str
     return ", ".join(f"{split} {counts[split]}" for split in SPLITS if counts[split])
 
 
-def _grouped(
+def grouped(
     check: str, severity: Severity, groups: Groups, singular: str, plural: str, advice: str
 ) -> Iterator[Finding]:
     """Yield one finding for all groups; its count is the number of groups."""
@@ -142,11 +142,12 @@ def _grouped(
     )  # fmt: skip
 
 
-def _parts(group: Iterable[Picture], key: Callable[[Picture], object]) -> Iterator[list[Picture]]:
-    parts: dict[object, list[Picture]] = {}
+def parts(group: Iterable[Picture], key: Callable[[Picture], object]) -> Iterator[list[Picture]]:
+    """Return the pictures of a group that agree in a key, where there are two or more of them."""
+    found: dict[object, list[Picture]] = {}
     for picture in group:
-        parts.setdefault(key(picture), []).append(picture)
-    return (part for part in parts.values() if len(part) > 1)
+        found.setdefault(key(picture), []).append(picture)
+    return (part for part in found.values() if len(part) > 1)
 
 
 def _labels(group: Iterable[Picture]) -> int:
@@ -165,7 +166,7 @@ def _contents(group: Iterable[Picture]) -> int:
     return len({picture.content for picture in group})
 
 
-def _differ(group: Iterable[Picture], key: Callable[[Picture], str | None]) -> bool:
+def differ(group: Iterable[Picture], key: Callable[[Picture], str | None]) -> bool:
     """Return whether two pictures differ both in the key and in their bytes; those of one key only do not.
 
     Two keys and two contents are enough: whatever has the other key differs from one of the contents.

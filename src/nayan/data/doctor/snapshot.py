@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nayan.core.image import ImageInfo
+from nayan.core.neighbours import Neighbours, nearest
 from nayan.core.types import Boxes
 from nayan.data.doctor.look import Look
 from nayan.data.doctor.mask_look import MaskLook
 from nayan.data.hashing import near_duplicates
 from nayan.data.sides import SIDES
 
+NEIGHBOURS = 10
 BLANK_CONTRAST = 3.0  # gray levels of standard deviation under which a picture shows nothing
 
 FaultKind = Literal["empty_file", "not_a_picture", "bomb", "unreadable", "broken"]
@@ -58,6 +61,19 @@ class Picture:
     boxes: Boxes | None = None
     mask: MaskLook | None = None
     mask_fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """What a network finds alike.
+
+    Attributes:
+        pictures: N of them.
+        neighbours: the ten nearest of each, by their place in `pictures`.
+    """
+
+    pictures: tuple[Picture, ...]
+    neighbours: Neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +135,7 @@ class Snapshot:
     notes: tuple[str, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     imgsz: int = SIDES[-1]
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     of_identities: bool = False
 
     @cached_property
@@ -191,6 +208,19 @@ class Snapshot:
         groups = near_duplicates([look.code for _, look in seen], thumbnails=thumbnails)
         named = ([seen[i][0] for i in group] for group in groups)
         return [group for group in named if len({picture.content for picture in group}) > 1]
+
+    @cached_property
+    def likeness(self) -> Likeness | None:
+        """What a network finds alike; None where none looked. Blank pictures stay out."""
+        seen = tuple(
+            picture
+            for picture in self.pictures
+            if picture.id in self.vectors and picture.look and picture.look.contrast >= BLANK_CONTRAST
+        )
+        if not seen:
+            return None
+        stacked = np.stack([self.vectors[picture.id] for picture in seen])
+        return Likeness(seen, nearest(stacked, stacked, k=NEIGHBOURS, own=np.arange(len(seen))))
 
 
 def ids(pictures: Iterable[Picture]) -> tuple[str, ...]:

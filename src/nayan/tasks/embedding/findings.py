@@ -190,12 +190,8 @@ def _numbers(metrics: Record, details: Record) -> Panel:
         for name, title in TITLES.items()
         if name in metrics
     )
-    text = (
-        "AUC: how often a pair of one identity is nearer than a pair of two. R-precision: the share of right "
-    )
-    text += "ones among as many answers as there are right pictures; MAP at R asks for their order too. The "
-    text += "intervals come from drawing identities again, a thousand times: pictures of one identity rise "
-    text += "and fall together."
+    text = "R-precision: the share of right ones among as many answers as there are right pictures; MAP at R "
+    text += "asks for their order too. The intervals come from drawing whole identities again."
     trial = details.get("one_shot")
     if trial:
         text += f" One-shot: {trial['runs']} runs, each with {trial['ways']} of {trial['identities']} "

@@ -1,0 +1,1 @@
+"""Looks at embedders: why two pictures are near one another."""
