@@ -11,7 +11,12 @@ import nayan
 from nayan.api.trying import DEMOS
 from nayan.tasks import CARDS
 
-REACHES = {"classify": ("accuracy", 0.98), "detect": ("map50", 0.8), "segment": ("miou", 0.5)}
+REACHES = {
+    "classify": ("accuracy", 0.98),
+    "detect": ("map50", 0.8),
+    "segment": ("miou", 0.5),
+    "compare": ("auc", 0.95),
+}
 
 
 def test_every_task_has_a_demo() -> None:

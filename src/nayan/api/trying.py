@@ -34,7 +34,7 @@ DEMOS: dict[str, dict[str, Any]] = {
         "augment": "none",
         "ema": 0.95,
     },
-    "embedding": {"model": "siamese", "weights": "none", "imgsz": 32, "epochs": 12},
+    "embedding": {"model": "supcon", "weights": "none", "imgsz": 32, "epochs": 12},
 }
 """How the demo of each task trains: each within two minutes on two cores. A detector that sees
 each picture 14 times has no time to learn from quarters and scales, and few steps to average over."""

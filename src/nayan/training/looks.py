@@ -12,7 +12,6 @@ from nayan.core.image import probe
 from nayan.core.types import Dataset, Size
 from nayan.data.sides import spaced
 
-
 DRAWN = 0.6
 """Share of the greatest variance from which on pictures are black and white; 0.84 of MNIST, 0.2 of faces."""
 

@@ -11,6 +11,9 @@ from nayan.training.dense import DENSE, DenseAugment
 from nayan.training.looks import Looks
 from nayan.training.scene import SCENES, SceneAugment
 
+WHOLE = (0.5, 1.0)
+"""Share of a picture that a crop shows where it has to be told from others of its kind: most of it."""
+
 AnyAugment = Augment | SceneAugment | DenseAugment
 """Of whole pictures, of pictures with boxes, of pictures with a mask."""
 
@@ -42,6 +45,8 @@ def choose_augment(
     if "Identity" in card.targets and name == "auto" and looks.drawn:
         name = "symbol"  # characters, of any size: mirrored they are others
     policy, augment = choose_policy(name, looks.sizes, gray=looks.gray)
+    if "Identity" in card.targets and augment.crops:
+        return policy, replace(augment, scale=WHOLE)
     if "Boxes" in card.targets:
         return policy, replace(SCENES["none" if entry.inputs else policy], mixup=mixup)
     return policy, augment

@@ -9,7 +9,8 @@ from nayan.tasks.cards import Entry
 MODELS_AT = "nayan.tasks.embedding.models"
 MOBILENET = "backbone: timm/mobilenetv2_100.ra_in1k (Apache-2.0)"
 SMALL = Preprocess((64, 64), "stretch", mean=(0.5,) * 3, std=(0.25,) * 3)
-PHOTO = Preprocess((224, 224), crop_ratio=0.875, interpolation="bicubic")
+PHOTO = Preprocess((224, 224), "stretch", interpolation="bicubic")
+"""The whole picture: what tells two faces or products apart may lie at its border."""
 
 
 def _pair(name: str, summary: str, *, paper: str, licence: str = "Apache-2.0") -> tuple[Entry, Entry]:
@@ -36,7 +37,7 @@ def _pair(name: str, summary: str, *, paper: str, licence: str = "Apache-2.0") -
             paper=paper,
             licence=licence,
             weights=MOBILENET,
-            args={"backbone": "mobilenetv2_100"},
+            args={"backbone": "mobilenetv2_100", "dim": 256},
             gray=True,
             own_backbones=("conv4",),
         ),
