@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nayan.core.boxes import iou_matrix
 from nayan.core.errors import ConfigError, MissingExtra, ShapeError
-from nayan.runtime.proposals import REMEMBERED, SAME_IOU, SMALLEST_SIDE, Mode, cached, make_inputs, propose
+from nayan.runtime.inputs import make_inputs
+from nayan.runtime.proposals import REMEMBERED, SAME_IOU, SMALLEST_SIDE, Mode, cached, propose
 
 TRUTH = np.array([[20, 10, 50, 30], [8, 40, 24, 64]], np.float32)
 

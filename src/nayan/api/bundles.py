@@ -76,6 +76,7 @@ def _to_compare(data: Path, format: str | None, spec: Spec) -> Dataset:
     Their classes are counted as the model counts them.
     """
     from nayan.data.classes import match_classes
+    from nayan.data.originals import as_originals
     from nayan.data.splits import read_split
 
     targets = CARDS[spec.task].targets
@@ -83,4 +84,7 @@ def _to_compare(data: Path, format: str | None, spec: Spec) -> Dataset:
         found = read_split(data, "val", format=format, targets=targets)
     except NotFound:
         found = read_split(data, format=format, targets=targets)
-    return found if "Identity" in targets else match_classes(found, spec.classes)
+    if "Identity" in targets:
+        return found
+    found = match_classes(found, spec.classes)
+    return as_originals(found) if "Original" in targets else found

@@ -15,7 +15,7 @@ from nayan.core.registry import resolve
 from nayan.core.story import Story
 from nayan.core.types import Boxes, Dataset, MaskSource, SemanticMask
 from nayan.runtime.preprocess import Preprocess
-from nayan.tasks import CARDS, by_verb
+from nayan.tasks import CARDS, cards_of
 
 if TYPE_CHECKING:
     from nayan.tasks.cards import Entry, TaskCard
@@ -36,7 +36,7 @@ def models(task: str | None = None, *, search: str = "", all: bool = False) -> l
     >>> [entry.name for entry in models("classify", search="vgg")]
     ['vgg16', 'vgg19']
     """
-    cards = [by_verb(task)] if task else list(CARDS)
+    cards = cards_of(task) if task else list(CARDS)
     entries = [entry for card in cards for entry in _entries(card, all)]
     word = search.lower()
     return [entry for entry in entries if word in entry.name.lower() or word in entry.summary.lower()]

@@ -226,6 +226,7 @@ def val(
         DataError: if the data has a class that the model does not know, or no picture can be read.
     """
     from nayan.data.classes import match_classes
+    from nayan.data.originals import as_originals
     from nayan.data.splits import read_split
     from nayan.runtime.bundle import open_bundle
     from nayan.runtime.predictor import evaluate
@@ -237,6 +238,8 @@ def val(
     # identities are those of the data: the model never saw them
     classes = dataset.classes if "Identity" in targets else spec.classes
     dataset = match_classes(dataset, classes)
+    if "Original" in targets:
+        dataset = as_originals(dataset)
     predictor = in_tiles(open_predictor(bundle, backend, pictures=len(dataset)), tile, overlap)
     metric = resolve(CARDS[spec.task].metric)(classes)
     result = evaluate(predictor, dataset.samples, metric, batch=batch)

@@ -224,9 +224,37 @@ class MaskSource:
     outlines: str = ""
 
 
-Target = Label | Boxes | MaskSource | SemanticMask | None  # an Identity is a Label
+@dataclass(frozen=True, slots=True, eq=False)
+class Original:
+    """The picture itself as the truth: what a network that draws or restores is to come near to.
+
+    Attributes:
+        load: reads it, as `Sample.load` does.
+        about: what else is known of it, such as its `Label`, which a network may be asked to draw.
+    """
+
+    load: Callable[..., Image]
+    about: Target = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """What a network drew, restored or translated.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB.
+    """
+
+    pixels: Image
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
+            raise ShapeError(f"a picture is (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
+
+
+Target = Label | Boxes | MaskSource | SemanticMask | Original | None  # an Identity is a Label
 """Ground truth. A sample of segmentation has a `MaskSource`; a `SemanticMask` is what was read from it."""
-Prediction = ClassScores | Boxes | SemanticMask | Embedding
+Prediction = ClassScores | Boxes | SemanticMask | Embedding | Picture
 
 
 @dataclass(frozen=True, slots=True)

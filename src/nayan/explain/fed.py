@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nayan.explain.subject import Subject
-from nayan.runtime.proposals import make_inputs
+from nayan.runtime.inputs import make_inputs
 
 
 class Fed(nn.Module):

@@ -14,18 +14,28 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, DataError, ExportError, NayanError
 from nayan.core.registry import resolve
-from nayan.core.types import Boxes, ClassScores, Embedding, Image, Label, Prediction, Sample, SemanticMask
+from nayan.core.types import (
+    Boxes,
+    ClassScores,
+    Embedding,
+    Image,
+    Label,
+    Picture,
+    Prediction,
+    Sample,
+    SemanticMask,
+)
 from nayan.export.openvino import export_openvino, export_openvino_int8
 from nayan.export.parity import Placed, check_parity, require_parity
 from nayan.export.quantise import PLACE_RECIPES, RECIPES, Recipe, quantise_int8
 from nayan.runtime.backends.choose import choose_backend
 from nayan.runtime.bundle import Bundle, open_bundle, write_files
 from nayan.runtime.golden import make_golden
+from nayan.runtime.inputs import make_inputs
 from nayan.runtime.manifest import ONNX, WEIGHTS
 from nayan.runtime.parity import Parity
 from nayan.runtime.predictor import Backend, evaluate, predict_samples
 from nayan.runtime.preprocess import Placement
-from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
 from nayan.tasks import CARDS
 from nayan.tasks.predicting import make_predictor
@@ -252,6 +262,8 @@ def _as_truth(prediction: Prediction) -> Label | Boxes | SemanticMask:
         return Label(prediction.label)
     if isinstance(prediction, SemanticMask):
         return replace(prediction, scores=None)
+    if isinstance(prediction, Picture):
+        raise DataError("a picture that was drawn is no truth to compare with", hint="give --data")
     if isinstance(prediction, Embedding):
         raise DataError(
             "who is in the pictures is not known, and an embedder cannot say",

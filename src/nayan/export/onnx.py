@@ -15,8 +15,8 @@ from nayan.export.onnx_metadata import PRECISION_KEY, SPEC_KEY, with_metadata
 from nayan.export.torch_backend import Deployed, deployed_copy
 from nayan.parts.trace import trace_onnx
 from nayan.runtime.fsio import write_file
+from nayan.runtime.inputs import make_inputs
 from nayan.runtime.onnx_file import check_self_contained
-from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
 
 _DYNAMO_OPSET = 18  # the least that the newer exporter writes

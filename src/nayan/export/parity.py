@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ExportError
 from nayan.core.registry import resolve
+from nayan.runtime.inputs import make_inputs
 from nayan.runtime.parity import Answers, Compare, Parity
 from nayan.runtime.predictor import Backend
 from nayan.runtime.preprocess import Placement
-from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
 from nayan.tasks import CARDS
 

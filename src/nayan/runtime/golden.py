@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import BundleError
-from nayan.core.types import Image, Prediction, SemanticMask
+from nayan.core.types import Image, Picture, Prediction, SemanticMask
+from nayan.runtime.inputs import make_inputs
 from nayan.runtime.parity import Answers
 from nayan.runtime.predictor import Predictor
 from nayan.runtime.preprocess import Placement
-from nayan.runtime.proposals import make_inputs
 
 GRID = 8
 """Rows and columns of the grid whose means stand for a map of values."""
@@ -75,7 +75,7 @@ def prediction_record(prediction: Prediction) -> dict[str, Any]:
     """
     named = {field.name: getattr(prediction, field.name) for field in dataclasses.fields(prediction)}
     values = {name: value for name, value in named.items() if value is not None}
-    of_pixels = isinstance(prediction, SemanticMask)
+    of_pixels = isinstance(prediction, SemanticMask | Picture)
     return {
         name: value if not isinstance(value, np.ndarray) else _of_map(value) if of_pixels else value.tolist()
         for name, value in values.items()
@@ -83,7 +83,12 @@ def prediction_record(prediction: Prediction) -> dict[str, Any]:
 
 
 def _of_map(values: NDArray[Any]) -> list[float]:
-    """Return the share of each of the 256 classes in (H, W) ids, or the means of the cells of a grid."""
+    """Return the share of each of the 256 classes in (H, W) ids, or the means of the cells of a grid.
+
+    Those of an (H, W, 3) picture are in [0, 1], where `TOLERANCE` means the same as for scores.
+    """
+    if values.ndim == 3:
+        values = values.mean(axis=2) / 255
     if values.dtype == np.uint8:
         return (np.bincount(values.ravel(), minlength=256) / values.size).tolist()  # type: ignore[no-any-return]
     rows = np.array_split(values, min(GRID, len(values)), axis=0)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from nayan.core.errors import DataError, NayanError
 from nayan.core.image import probe
 from nayan.core.types import Image, Prediction, Sample, Target
+from nayan.runtime.inputs import make_inputs
 from nayan.runtime.parity import Compare
 from nayan.runtime.preprocess import Placement
-from nayan.runtime.proposals import make_inputs
 from nayan.runtime.spec import Spec
 from nayan.runtime.tiles import predict_tiled
 

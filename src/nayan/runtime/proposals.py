@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -125,40 +124,6 @@ def cached(folder: Path, inner: Propose = propose) -> Propose:
         return _padded(boxes, count)
 
     return remembered
-
-
-METHODS: dict[str, Callable[..., NDArray[np.float32]]] = {"selective_search": propose}
-"""By the "method" of an entry's `inputs`; the other keys are the arguments."""
-
-
-def make_inputs(
-    inputs: Mapping[str, Any], pixels: Sequence[NDArray[np.uint8]], *, folder: Path | None = None
-) -> dict[str, NDArray[np.float32]]:
-    """Return what a network takes beside these pictures, each (B, ...), by name; {} for most networks.
-
-    Args:
-        inputs: of a catalogue entry or a bundle, such as
-            `{"proposals": {"method": "selective_search", "count": 300}}`.
-        pixels: B arrays (h, w, C), as the network takes them.
-        folder: where proposals are remembered between epochs and runs; None makes them anew.
-
-    Raises:
-        ConfigError: for a method that is not known.
-
-    >>> make_inputs({}, [np.zeros((8, 8, 3), np.uint8)])
-    {}
-    """
-    made = {}
-    for name, how in inputs.items():
-        arguments = {key: value for key, value in how.items() if key != "method"}
-        if how.get("method") not in METHODS:
-            raise ConfigError(
-                f"{name}: unknown method {how.get('method')!r}", hint=f"known: {', '.join(METHODS)}"
-            )
-        method: Any = METHODS[how["method"]]
-        search = method if folder is None else cached(folder, method)
-        made[name] = np.stack([search(picture, **arguments) for picture in pixels])
-    return made
 
 
 def _regions(bgr: NDArray[np.uint8], mode: Mode) -> NDArray[np.int64]:

@@ -1,7 +1,9 @@
 """The tasks that nayan knows: one card each, strings and numbers only."""
 
-from nayan.core.registry import Catalog
-from nayan.tasks.cards import Recipe, TaskCard
+from nayan.core.errors import NotFound
+from nayan.core.registry import Catalog, resolve
+from nayan.tasks.cards import Entry, Recipe, TaskCard
+from nayan.tasks.generation.cards import GENERATE
 
 _OF_EMBEDDERS = ("pooling", "dim", "margin", "far")
 """Options of training that only embedders know."""
@@ -140,20 +142,43 @@ CARDS = Catalog(
                 ),
             ),
         ),
+        *GENERATE,
     ],
 )
 """Every task card by its name."""
 
 
 def by_verb(verb: str) -> TaskCard:
-    """Return the card of a task by its verb ("classify") or its name ("classification")."""
-    named = Catalog(
-        "task", [_Verb(card.verb, card) for card in CARDS] + [_Verb(card.name, card) for card in CARDS]
-    )
-    return named[verb].card
+    """Return the card of a task by its verb ("classify") or its name ("classification").
+
+    Raises:
+        NotFound: no task has it.
+    """
+    return cards_of(verb)[0]
 
 
-class _Verb:
-    def __init__(self, name: str, card: TaskCard) -> None:
-        self.name = name
-        self.card = card
+def cards_of(verb: str) -> list[TaskCard]:
+    """Return the cards of a verb ("generate" has several), or the one of a name ("restoration").
+
+    Raises:
+        NotFound: no task has it.
+    """
+    cards = [card for card in CARDS if verb in (card.verb, card.name)]
+    if not cards:
+        verbs = dict.fromkeys(card.verb for card in CARDS)
+        raise NotFound("task", verb, [*verbs, *(card.name for card in CARDS)])
+    return cards
+
+
+def card_of_model(verb: str, model: str) -> TaskCard:
+    """Return the card of a verb whose catalogue has a model.
+
+    Raises:
+        NotFound: none of them has it.
+    """
+    cards = cards_of(verb)
+    catalogs: list[Catalog[Entry]] = [resolve(card.catalog) for card in cards]
+    for card, catalog in zip(cards, catalogs, strict=True):
+        if model in catalog:
+            return card
+    raise NotFound("model", model, [entry.name for catalog in catalogs for entry in catalog])

@@ -88,11 +88,15 @@ class Phase:
         name: passed to `Task.losses`, and the prefix of nothing: losses carry their own names.
         module: the part that learns in this phase; everything else gets no gradient.
         every: run on every n-th step.
+        rate: factor on the learning rate (Heusel et al. 2017, arXiv:1706.08500: two time scales).
+        betas: of AdamW.
     """
 
     name: str
     module: nn.Module
     every: int = 1
+    rate: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)
 
 
 @runtime_checkable
@@ -126,6 +130,8 @@ class Task(ABC):
     """Names of the tensors that `deploy` returns."""
     validation_loss: ClassVar[bool] = True
     """Whether the loss of validation's batches can be compared with that of training's."""
+    recorded: ClassVar[tuple[str, ...]] = ()
+    """Names among the losses that are curves to look at and not minimised, such as D(x) of a GAN."""
 
     @abstractmethod
     def build(self, entry: Entry, classes: Sequence[str], **args: Any) -> nn.Module:

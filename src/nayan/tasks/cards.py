@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from nayan.runtime.preprocess import Preprocess
 
@@ -57,7 +57,9 @@ class Recipe:
     """How the networks of a task are trained unless the user says otherwise.
 
     Attributes:
-        best_by: the validation score in [0, 1] by which the best weights are chosen; larger is better.
+        best_by: the validation score by which the best weights are chosen; "" keeps the last.
+        best_is: what it is: a "share" in [0, 1] of the pictures, which is as uncertain as they are few; a
+            number of which the "highest" is the best, or the "lowest".
         scratch_pictures: pictures that a network sees that starts from nothing.
         tune_pictures: pictures that a network with pretrained weights sees.
         epochs: (least, most) from scratch.
@@ -73,6 +75,8 @@ class Recipe:
         each: about so many pictures of each identity are put into a batch, so that they meet themselves; 0:
             batches are drawn picture by picture.
         ignores: options of training that mean nothing to the task; to give one is an error.
+        own_range: whether pixels are always normalised as the entry says, since what the network draws has
+            that range, and never by the mean of the data.
     """
 
     best_by: str
@@ -87,6 +91,8 @@ class Recipe:
     progressive: float = 0.0
     each: int = 0
     ignores: tuple[str, ...] = ()
+    best_is: Literal["share", "highest", "lowest"] = "share"
+    own_range: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +101,17 @@ class TaskCard:
 
     Attributes:
         name: of the slice, such as "classification".
-        verb: on the command line, such as "classify".
-        targets: names of the target types in `core.types` that it learns from.
+        verb: on the command line, such as "classify"; cards of one verb are chosen by the model.
+        targets: names of the target types in `core.types` that it learns from. With "Original" it is the
+            picture itself, so that any data will do.
+        about: of such a task: what else has to be known of the pictures for a folder to be taken for it.
         catalog: a `Catalog[Entry]`.
         task: the `Task` class (imports torch).
         decode: from raw outputs to predictions.
         metric: the `Metric` class.
         draw: the module that paints predictions and evaluations.
         default_model: when the user names none.
+        default_for: the same by the type of what is known of the pictures, where it is another.
         photo_model: the same for colour pictures, where published weights are wanted; empty where it is no
             other.
         recipe: how its networks are trained.
@@ -139,3 +148,5 @@ class TaskCard:
     look: str = "cam"
     compact: str = ""
     photo_model: str = ""
+    about: tuple[str, ...] = ()
+    default_for: Mapping[str, str] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from nayan.core.registry import resolve
 from nayan.core.types import Dataset, Label, Target
 from nayan.data.cache import DecodedCache
 from nayan.data.tiled import Views, tile_views
-from nayan.runtime.proposals import make_inputs
+from nayan.runtime.inputs import make_inputs
 from nayan.tasks.base import Batch, Item, Judged, Metric
 from nayan.training.augment import Augment
 from nayan.training.dense import DenseAugment, PrepareDense

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning_fabric import Fabric
 from torch import nn
@@ -47,7 +47,8 @@ class Job:
         weight_decay, ema: resolved from the config.
         log: takes the events.
         checkpoints: folder; None saves nothing.
-        best_by: name of the validation score in [0, 1] that decides, larger is better; "" keeps the last.
+        best_by: name of the validation score that decides; "" keeps the last.
+        best_is: whether it is a share in [0, 1], or a number of which the highest or lowest is the best.
         judged_on: how many pictures it is measured on.
         deadline: `time.monotonic()` after which training ends with what it has; None = no limit.
         after_epoch: called with the progress, by the first process only.
@@ -65,6 +66,7 @@ class Job:
     log: EventLog
     checkpoints: Path | None
     best_by: str = ""
+    best_is: Literal["share", "highest", "lowest"] = "share"
     judged_on: int = 0
     deadline: float | None = None
     after_epoch: Callable[[Progress], None] | None = None
@@ -81,7 +83,7 @@ class Progress:
         seen: pictures in the present epoch.
         history: one row an epoch.
         best: the row of the weights that are kept.
-        top: the best validation score so far.
+        top: the best validation score so far; with its sign turned where the lowest is the best.
         waiting: epochs since then.
         seconds: spent before this process.
     """

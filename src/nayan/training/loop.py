@@ -79,9 +79,10 @@ def _run_round(state: State, stop: StopSign, checkpoint: Checkpoint | None) -> N
         phase.name: build_optimizer(
             job.config.optimizer,
             phase.module,
-            lr=stretch.lr,
+            lr=stretch.lr * phase.rate,
             weight_decay=job.weight_decay,
             lr_scale=scale,
+            betas=phase.betas,
         )
         for phase in phases
     }
@@ -165,7 +166,7 @@ def _end_epoch(state: State, feed: Feed, lr: float, seconds: float, speed: float
         row = {
             "round": stretch.name,
             "epoch": earlier + progress.epoch + 1,
-            "train_loss": sum(train.values()),
+            "train_loss": sum(value for name, value in train.items() if name not in job.task.recorded),
             **{f"train_{name}": value for name, value in train.items() if len(train) > 1},
             **{f"val_{name}": value for name, value in scores.items()},
             "lr": lr,
@@ -233,7 +234,8 @@ def _train_step(
             continue
         with _only(phase, wrapped), job.fabric.no_backward_sync(wrapped, enabled=not group.last):  # type: ignore[arg-type]
             losses = job.task.losses(wrapped, batch, phase.name)
-            job.fabric.backward(torch.stack(list(losses.values())).sum() * weight)
+            minimised = [loss for name, loss in losses.items() if name not in job.task.recorded]
+            job.fabric.backward(torch.stack(minimised).sum() * weight)
             parts = {name: float(loss.detach()) for name, loss in losses.items()}
             _check_finite(state, parts, batch)
             values |= parts

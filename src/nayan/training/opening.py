@@ -11,8 +11,9 @@ from nayan.core.config import TrainConfig
 from nayan.core.errors import ConfigError, DataError, NotFound
 from nayan.core.types import Boxes, Dataset, Label, MaskSource, Target
 from nayan.data.classes import Renumbered
+from nayan.data.originals import as_originals
 from nayan.data.splits import Splits, open_splits
-from nayan.tasks import CARDS, by_verb
+from nayan.tasks import CARDS, by_verb, card_of_model, cards_of
 from nayan.tasks.cards import TaskCard
 from nayan.training.looks import look_at
 
@@ -55,7 +56,8 @@ def open_data(config: TrainConfig) -> Opened:
     if config.classes:
         splits = _only_classes(splits, config.classes)
     card = _card(config, splits)
-    return Opened(splits, card, *_model(config, card, splits))
+    name, why = _model(config, card, splits)
+    return Opened(_of_originals(splits) if "Original" in card.targets else splits, card, name, why)
 
 
 def _model(config: TrainConfig, card: TaskCard, splits: Splits) -> tuple[str, str]:
@@ -64,6 +66,8 @@ def _model(config: TrainConfig, card: TaskCard, splits: Splits) -> tuple[str, st
         return config.model, "the option"
     if card.backbone_is_model and config.backbone:
         return config.backbone, "the backbone"
+    for kind in _kinds(splits) & card.default_for.keys():
+        return card.default_for[kind], f"the data have {kind} as targets"
     usual = card.default_model, "the task's default"
     if not card.photo_model or config.backbone or config.weights == "none":
         return usual
@@ -118,16 +122,31 @@ def _renumbered(target: Target, index: Mapping[int, int], count: int) -> Target:
 
 
 def _card(config: TrainConfig, splits: Splits) -> TaskCard:
-    kinds = {type(s.target).__name__ for s in splits.train.samples if s.target is not None}
-    fitting = [card for card in CARDS if kinds <= set(card.targets)]
-    if config.task:
-        card = by_verb(config.task)
-        if card not in fitting:
-            raise ConfigError(
-                f"--task {config.task} learns from {' or '.join(card.targets)}; "
-                f"the data have {', '.join(kinds)}"
-            )
-        return card
-    if not fitting:
-        raise DataError(f"{config.data}: no task learns from {', '.join(kinds)}", hint="see `nayan models`")
-    return fitting[0]
+    """Return the card of the task that is named, else of the first that the data are for."""
+    kinds = _kinds(splits)
+    if not config.task:
+        fitting = [card for card in CARDS if kinds <= {*card.targets, *card.about}]
+        if not fitting:
+            found = ", ".join(kinds)
+            raise DataError(f"{config.data}: no task learns from {found}", hint="see `nayan models`")
+        return fitting[0]
+    cards = cards_of(config.task)
+    if config.model and len(cards) > 1:
+        return card_of_model(config.task, config.model)
+    card = next((card for card in cards if kinds & set(card.about)), cards[0])
+    if "Original" not in card.targets and not kinds <= set(card.targets):
+        raise ConfigError(
+            f"--task {config.task} learns from {' or '.join(card.targets)}; the data have {', '.join(kinds)}"
+        )
+    return card
+
+
+def _kinds(splits: Splits) -> set[str]:
+    """Return the names of the types of what is known of the training pictures."""
+    return {type(sample.target).__name__ for sample in splits.train.samples if sample.target is not None}
+
+
+def _of_originals(splits: Splits) -> Splits:
+    """Return the splits with every picture as its own ground truth."""
+    test = as_originals(splits.test) if splits.test else None
+    return replace(splits, train=as_originals(splits.train), val=as_originals(splits.val), test=test)

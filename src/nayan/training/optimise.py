@@ -18,6 +18,7 @@ def build_optimizer(
     lr: float,
     weight_decay: float,
     lr_scale: Mapping[int, float],
+    betas: tuple[float, float] = (0.9, 0.999),
 ) -> Optimizer:
     """Return an optimiser over the parameters of `module` that take part (requires_grad).
 
@@ -30,6 +31,7 @@ def build_optimizer(
         weight_decay: of matrices and kernels.
         lr_scale: {id(parameter): factor} for parameters that learn slower than `lr` (Howard and Ruder 2018,
             arXiv:1801.06146: discriminative fine-tuning); those not named have factor 1.
+        betas: of AdamW; an adversary wants less momentum.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter in module.parameters():
@@ -41,7 +43,7 @@ def build_optimizer(
         for (scale, decay), parameters in groups.items()
     ]
     if kind == "adamw":
-        return AdamW(table)
+        return AdamW(table, betas=betas)
     return SGD(table, momentum=0.9, nesterov=True)
 
 

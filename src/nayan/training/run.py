@@ -43,7 +43,7 @@ from nayan.training.rounds import plan_rounds
 from nayan.training.setup import Setup, set_up
 
 PACKAGES = ("nayan", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow")
-_COUNTED = {"Label": "pictures", "Boxes": "objects", "MaskSource": "pixels", "Identity": "pictures"}
+_COUNTED = {"Boxes": "objects", "MaskSource": "pixels"}
 MAY_CHANGE = ("epochs", "patience", "device", "workers", "checkpoint_every")  # on resuming
 
 
@@ -243,6 +243,7 @@ def _train(
         log=log,
         checkpoints=folder / "checkpoints",
         best_by=setup.card.recipe.best_by,
+        best_is=setup.card.recipe.best_is,
         judged_on=len(setup.splits.val),
         deadline=started + config.time if config.time else None,
         after_epoch=lambda progress: write_results(folder, progress),
@@ -281,7 +282,7 @@ def _log_start(log: EventLog, setup: Setup, data_id: str) -> None:
             "classes": list(splits.train.classes),
             "pictures": {name: len(data) for name, data in parts.items()},
             "counts": {name: _counts(data) for name, data in parts.items()},
-            "counted": _COUNTED[setup.card.targets[0]],
+            "counted": _COUNTED.get(setup.card.targets[0], "pictures"),
             "fingerprint": data_id,
             "made": splits.made,
             "notes": list(splits.notes),

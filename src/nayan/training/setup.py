@@ -136,7 +136,13 @@ def set_up(
         truths = [s.target for s in learnt.samples if isinstance(s.target, Boxes)]
         side, why = choose_side(truths, looks.sizes, most=entry.preprocess.size[0])
         choose("imgsz", side, why)
-    preprocess = _preprocess(entry, choose.config, looks, shaped="MaskSource" in card.targets)
+    preprocess = _preprocess(
+        entry,
+        choose.config,
+        looks,
+        shaped="MaskSource" in card.targets,
+        own_range=card.recipe.own_range,
+    )
     choose("imgsz", max(preprocess.size), f"the size that {entry.name} was made for")
     if config.multi_scale:
         _check_multi_scale(config, card, entry, preprocess.size)
@@ -271,18 +277,20 @@ def _entry(config: TrainConfig, card: TaskCard, model: str) -> Entry:
     return catalog[model]
 
 
-def _preprocess(entry: Entry, config: TrainConfig, looks: Looks, *, shaped: bool) -> Preprocess:
+def _preprocess(
+    entry: Entry, config: TrainConfig, looks: Looks, *, shaped: bool, own_range: bool
+) -> Preprocess:
     """Return the entry's preprocessing; without weights it is normalised by the mean of these pictures.
 
     A picture's background then lies near the zeros that convolutions pad with. `shaped`: the input takes the
-    shape of the pictures where they share one, instead of a square.
+    shape of the pictures where they share one, instead of a square. `own_range`: see `Recipe`.
     """
     preprocess = entry.preprocess
     if config.imgsz:
         size = choose_shape(looks.sizes, config.imgsz) if shaped else (config.imgsz, config.imgsz)
         preprocess = replace(preprocess, size=size)
     channels = 1 if looks.gray and entry.gray else 3
-    if config.weights == "none":
+    if config.weights == "none" and not own_range:
         mean, std = looks.mean[:channels], looks.std[:channels]
         return replace(preprocess, channels=channels, mean=mean, std=std)
     if channels == preprocess.channels:

@@ -97,21 +97,27 @@ class State:
     def keep_if_best(self, row: dict[str, Any]) -> bool:
         """Remember the weights (the averaged ones, where they are in use) unless earlier ones were better.
 
-        A score on n pictures is uncertain. Weights within one standard error of the best score so far are
+        A share of n pictures is uncertain. Weights within one standard error of the best score so far are
         as good as far as anyone can tell, and of those the later are kept, since the learning rate has
         fallen further (the one-standard-error rule of Breiman et al. 1984).
         """
         progress, score = self.progress, row.get(f"val_{self.job.best_by}")
         if score is not None:
-            top = progress.top
+            score, top = -score if self.job.best_is == "lowest" else score, progress.top
             progress.waiting = 0 if top is None or score > top else progress.waiting + 1
             progress.top = score if top is None else max(top, score)
-            share = min(1.0, max(0.0, progress.top))
-            if score < progress.top - math.sqrt(share * (1 - share) / max(1, self.job.judged_on)):
+            if score < progress.top - self._uncertainty(progress.top):
                 return False
         progress.best = row
         self.best_weights = {name: t.detach().clone() for name, t in self.job.network.state_dict().items()}
         return True
+
+    def _uncertainty(self, share: float) -> float:
+        """Return the standard error of a share of the validation pictures; 0 for scores of another kind."""
+        if self.job.best_is != "share":
+            return 0.0
+        share = min(1.0, max(0.0, share))
+        return math.sqrt(share * (1 - share) / max(1, self.job.judged_on))
 
     def load_best(self) -> None:
         """Leave the best weights so far in the network."""

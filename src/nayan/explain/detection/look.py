@@ -19,8 +19,8 @@ from nayan.explain.detection.easel import placement_of, truth_in_input
 from nayan.explain.record import evaluating
 from nayan.explain.stages import device_of, pixel_batch
 from nayan.explain.subject import Subject
+from nayan.runtime.inputs import make_inputs
 from nayan.runtime.preprocess import Placement
-from nayan.runtime.proposals import make_inputs
 from nayan.tasks.detection.network import Detector, Targets
 
 

@@ -33,7 +33,7 @@ class OnnxBackend:
     Attributes:
         calls: how many it takes at the same time.
         outputs: names, in the order of the graph.
-        input_shape: (h, w, channels) that it takes.
+        input_shape: (h, w, channels) that it takes; () where it draws from noise and looks at no picture.
         tolerance: how far its outputs may lie from those of another machine.
 
     Raises:
@@ -45,12 +45,13 @@ class OnnxBackend:
         check_self_contained(model)
         self._session = _make_session(model, self._name, threads)
         inputs = self._session.get_inputs()
-        shape = tuple(inputs[0].shape) if inputs else ()
-        if not inputs or inputs[0].type != "tensor(uint8)" or len(shape) != 4:
+        pixels = [entry for entry in inputs if entry.type == "tensor(uint8)" or len(entry.shape) == 4]
+        shape = tuple(pixels[0].shape) if pixels else ()
+        if not inputs or (pixels and (pixels[0].type != "tensor(uint8)" or len(shape) != 4)):
             found = ", ".join(f"{entry.name}: {entry.type} {entry.shape}" for entry in inputs) or "nothing"
             raise BundleError(f"{self._name}: takes {found}; expected uint8 pixels (B, h, w, channels)")
-        self._input = inputs[0].name
-        self._further = {entry.name for entry in inputs[1:]}
+        self._input = pixels[0].name if pixels else None
+        self._further = {entry.name for entry in inputs if entry.name != self._input}
         self.input_shape = shape[1:]
         self.calls = calls
         self.outputs = tuple(entry.name for entry in self._session.get_outputs())
@@ -60,14 +61,19 @@ class OnnxBackend:
     def __call__(self, pixels: NDArray[Any], **inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Return the named outputs for (B, h, w, channels) uint8 pixels and the graph's further inputs.
 
+        A graph that draws from noise alone looks at no pixels; they may be of any shape then.
+
         Raises:
             ShapeError: if the pixels have another shape or type.
             BundleError: if ONNX Runtime fails.
         """
-        check_pixels(pixels, self.input_shape)
         check_inputs(self._name, inputs, self._further)
+        fed = dict(inputs)
+        if self._input is not None:
+            check_pixels(pixels, self.input_shape)
+            fed[self._input] = np.ascontiguousarray(pixels)
         try:
-            values = self._session.run(None, {self._input: np.ascontiguousarray(pixels), **inputs})
+            values = self._session.run(None, fed)
         except onnxruntime_failures() as error:
             raise BundleError(f"{self._name}: ONNX Runtime cannot run it: {error}") from error
         return dict(zip(self.outputs, values, strict=True))
