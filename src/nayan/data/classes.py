@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
-from nayan.core.types import VOID, Boxes, Dataset, Label, MaskSource, SemanticMask, Target
+from nayan.core.types import VOID, Boxes, Caption, Dataset, Label, MaskSource, SemanticMask, Target
 
 
 def match_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
@@ -37,6 +37,8 @@ def _renumbered(target: Target, place: NDArray[np.int64]) -> Target:
     """Return the target with class i as class `place[i]`."""
     if isinstance(target, Label):  # or an Identity, which keeps its pairs
         return replace(target, index=int(place[target.index]))
+    if isinstance(target, Caption):  # says everything in words
+        return target
     if isinstance(target, MaskSource):
         return replace(target, load=Renumbered(target.load, tuple(place.tolist())))
     return replace(target, labels=place[target.labels]) if isinstance(target, Boxes) else None
