@@ -122,8 +122,8 @@ def sample(
         seed: of which pictures there are and in which split.
         count: pictures in all; None for all digits, or 300 scenes.
         format: to write for "detect": "coco" (None is the same), "yolo", "voc", ...; for "segment":
-            "masks" (None is the same), "coco", "yolo"; for "generate": "captions" (None is the same), "domains",
-            "pictures".
+            "masks" (None is the same), "coco", "yolo"; for "generate": "captions" (None is the same),
+            "domains", "pictures".
     """
     from nayan.data.samples import write_sample
 
