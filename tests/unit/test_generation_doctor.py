@@ -80,6 +80,11 @@ def test_domains_of_another_size_or_shape_are_a_warning(
     assert ("domains.size" in findings(tmp_path)) == told
 
 
+def test_sizes_of_a_domain_that_cannot_be_decoded_are_not_compared(tmp_path: Path) -> None:
+    root = draw(tmp_path, {"trainA/1.png": 1, "trainB/1.png": "no picture"})
+    assert "domains.size" not in findings(root)
+
+
 def test_pictures_without_truth_have_nothing_to_be_blamed_for(tmp_path: Path) -> None:
     root = draw(tmp_path, {f"{number}.png": number for number in range(5)})
     assert findings(root) == {}
