@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nayan.api.portraits import portrait
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
+    from nayan.api.verifying import verify, verify_pairs
     from nayan.core.errors import NayanError
     from nayan.core.story import Story
     from nayan.runtime.predictor import Predictor
@@ -48,6 +49,8 @@ _ADDRESSES = {
     "split": "nayan.api.data",
     "train": "nayan.api.learning",
     "val": "nayan.api.using",
+    "verify": "nayan.api.verifying",
+    "verify_pairs": "nayan.api.verifying",
     "watch": "nayan.api.using",
 }
 
@@ -71,6 +74,8 @@ __all__ = [
     "split",
     "train",
     "val",
+    "verify",
+    "verify_pairs",
     "watch",
 ]
 

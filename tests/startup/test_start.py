@@ -80,5 +80,12 @@ def test_scores_data_checks_and_bundle_checks_need_no_torch(colour_bundle: Path,
     assert not loaded("doctor", str(colour_data), "--only", "labels") & TRAINING
 
 
+def test_pictures_are_compared_without_torch(colour_embedder: Path, colour_data: Path) -> None:
+    first, second = sorted(map(str, colour_data.glob("test/*/0.png")))[:2]
+    modules = loaded("verify", str(colour_embedder), first, second)
+    assert not modules & (TRAINING | {"pydantic", "rich", "yaml", "pytorch_metric_learning"})
+    assert len(modules) < 500
+
+
 def test_the_options_of_training_are_resolved_without_torch() -> None:
     assert not loaded("train", "pictures", "--print-config") & TRAINING

@@ -11,6 +11,7 @@ from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
 from nayan.api.trying import demo
 from nayan.api.using import load, predict, val, watch
+from nayan.api.verifying import verify, verify_pairs
 
 __all__ = [
     "check_bundle",
@@ -28,5 +29,7 @@ __all__ = [
     "split",
     "train",
     "val",
+    "verify",
+    "verify_pairs",
     "watch",
 ]

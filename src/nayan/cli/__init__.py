@@ -18,6 +18,7 @@ VERBS = {
     "train": "train a model on a folder of pictures",
     "val": "score a model on a data set",
     "predict": "say what a model sees in pictures",
+    "verify": "say whether two pictures show the same, or many pairs of them",
     "portrait": "put a person before another background, or the background out of focus",
     "explain": "look inside a network: layers, filters, feature maps, Grad-CAM",
     "export": "turn a trained model into ONNX or OpenVINO, and prove that it answers alike",
