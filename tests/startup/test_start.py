@@ -80,6 +80,10 @@ def test_scores_data_checks_and_bundle_checks_need_no_torch(colour_bundle: Path,
     assert not loaded("doctor", str(colour_data), "--only", "labels") & TRAINING
 
 
+def test_the_doctor_looks_through_a_network_without_torch(colour_embedder: Path, colour_data: Path) -> None:
+    assert not loaded("doctor", str(colour_data), "--embed", str(colour_embedder)) & TRAINING
+
+
 def test_pictures_are_compared_without_torch(colour_embedder: Path, colour_data: Path) -> None:
     first, second = sorted(map(str, colour_data.glob("test/*/0.png")))[:2]
     modules = loaded("verify", str(colour_embedder), first, second)

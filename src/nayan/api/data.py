@@ -10,8 +10,12 @@ from nayan.api.common import Place
 from nayan.tasks import by_verb
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nayan.core.types import Sample
     from nayan.data.convert import ConversionReport
-    from nayan.data.doctor import Diagnosis
+    from nayan.data.doctor import Diagnosis, Embed
     from nayan.data.splits import Splits
 
 
@@ -23,6 +27,7 @@ def doctor(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     imgsz: int | None = None,
+    embed: Place | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
     """Say what a data set is, how much of it there is, and what is wrong with it; nothing is changed.
@@ -35,10 +40,13 @@ def doctor(
         skip: those to leave out.
         imgsz: longer side of the network's input in px, by which objects are small or not; None for the side
             that `train` would choose.
+        embed: a run folder or a bundle of an embedder: copies, leaks, doubtful labels and strangers are
+            looked for among its vectors, too.
         on_progress: called with (pictures done, pictures in all).
     """
     from nayan.data.doctor import diagnose
 
+    look = None if embed is None else _embedding(embed, on_progress)
     return diagnose(
         Path(data),
         targets=by_verb(task).targets if task else (),
@@ -46,8 +54,25 @@ def doctor(
         only=only or None,
         skip=skip or None,
         imgsz=imgsz,
+        embed=look,
         on_progress=on_progress,
     )
+
+
+def _embedding(model: Place, on_progress: Callable[[int, int], None] | None) -> Embed:
+    """Return what gives the vectors of pictures; the model is opened, and refused, at once."""
+    from nayan.api.using import load
+    from nayan.core.errors import NayanError
+    from nayan.tasks.embedding.verifying import check_compares, embed_samples
+
+    predictor = load(model, pictures=2)
+    check_compares(predictor.spec)
+
+    def look(samples: Sequence[Sample]) -> dict[str, NDArray[np.float32]]:
+        found = embed_samples(predictor, samples, on_progress=on_progress)
+        return {id: vector for id, vector in found.items() if not isinstance(vector, NayanError)}
+
+    return look
 
 
 def convert(data: Place, out: Place, *, to: str, format: str | None = None) -> ConversionReport:

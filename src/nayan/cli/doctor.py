@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -40,6 +41,13 @@ def doctor(
             metavar="N",
         ),
     ] = None,
+    embed: Annotated[
+        Path | None,
+        Parameter(
+            help="a trained embedder: look for copies, leaks, doubtful labels and strangers in its eyes, too",
+            metavar="MODEL",
+        ),
+    ] = None,
     strict: Annotated[bool, Parameter(help="exit 3 on warnings too", negative="")] = False,
     common: Common = COMMON,
 ) -> Output:
@@ -52,7 +60,14 @@ def doctor(
 
     with Progress(quiet=common.quiet) as progress:
         diagnosis = api.doctor(
-            data, task=task, format=format, only=only, skip=skip, imgsz=imgsz, on_progress=progress.count
+            data,
+            task=task,
+            format=format,
+            only=only,
+            skip=skip,
+            imgsz=imgsz,
+            embed=embed,
+            on_progress=progress.count,
         )
     return common.output(
         diagnosis.to_json(), diagnosis_text(diagnosis), exit_code=diagnosis.exit_code(strict)

@@ -8,7 +8,7 @@ pictures ── predictor ── unit vectors ── distance ──┬── at
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,11 +188,21 @@ def verify_many(
     return {**rule.to_json(), "pairs": pairs, **_scored(pairs)}
 
 
-def embed_samples(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, Outcome]:
-    """Return the (D,) vector of each picture by its id, or why it cannot be read."""
+def embed_samples(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Outcome]:
+    """Return the (D,) vector of each picture by its id, or why it cannot be read.
+
+    `on_progress` is called with (pictures done, pictures in all).
+    """
     found: dict[str, Outcome] = {}
     for sample, _, outcome in predict_samples(predictor, samples):
         found[sample.id] = outcome.vector if isinstance(outcome, Embedding) else _error(outcome)
+        if on_progress is not None:
+            on_progress(len(found), len(samples))
     return found
 
 
