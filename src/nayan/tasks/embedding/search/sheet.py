@@ -68,7 +68,7 @@ def asked_band(files: Sequence[Path], minus: Sequence[Path] = (), *, title: str 
 def found_band(hits: Sequence[Hit], files: Sequence[Path]) -> Band:
     """Return hits with their similarity, name and metadata; the title says how many there are."""
     cards = [
-        Card(file, (f"{rank}   {hit.similarity:.3f}", file.name, *told(hit.metadata)))
+        Card(file, (f"{rank} · {hit.similarity:.3f}", file.name, *told(hit.metadata)))
         for rank, (hit, file) in enumerate(zip(hits, files, strict=True), start=1)
     ]
     return Band(f"found: {len(hits)}", tuple(cards))
