@@ -4,7 +4,7 @@
 
 The loop is what one writes first: each file opened and decoded whole by Pillow, resized to 256, its middle
 of 224 cut out, normalised, and 32 at once put through the network of timm in float32, with as many threads as
-torch takes; the vectors end in one array. Ours is the whole of `nayan.index`: opening and checking the bundle,
+torch takes; the vectors end in one array. Ours is all of `nayan.index`: opening and checking the bundle,
 making the session, decoding, the network, and each batch flushed to the disk with names and stamps. Loading
 the loop's network, and taking the bundle from it, happen before the clock. Both in one process, in turn,
 medians. That both give the same vectors, but for the rounding of a smaller decode, is checked. Target: 4
