@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 
 import nayan
 from nayan.cli import main
-from nayan.core.errors import DataError
+from nayan.core.errors import ConfigError, DataError
 from nayan.runtime.bundle import open_bundle
 from nayan.runtime.index import open_index
 from nayan.tasks.restore import build_named
@@ -72,7 +73,7 @@ def test_what_embed_writes_is_what_predict_gives_and_what_the_index_holds(
     assert main([*words, str(tmp_path / "vectors.csv")]) == 0
     with np.load(tmp_path / "vectors.npz", allow_pickle=False) as kept:
         sources, vectors = kept["source"].tolist(), kept["embedding"]
-    rows = list(csv.reader((tmp_path / "vectors.csv").open(encoding="utf-8")))
+    rows = list(csv.reader((tmp_path / "vectors.csv").read_text(encoding="utf-8").splitlines()))
     assert [row[0] for row in rows[1:]] == sources
     assert np.array([row[1:] for row in rows[1:]], np.float32) == pytest.approx(vectors, abs=1e-6)
     predicted = [record["predictions"][0]["embedding"] for record in nayan.predict(bundle, folder)]
@@ -98,11 +99,28 @@ def test_a_backbone_by_its_name_is_kept_by_the_index_as_a_bundle(tmp_path: Path)
     assert nayan.search(index, data / "train/bar/0.png")[0].id == "bar/0.png"
     with pytest.raises(DataError, match="of another model"):
         nayan.index("lenet", data / "train", index, weights=weights, pooling="flatten")
-    flat = nayan.embed("lenet", data / "val", weights=weights, pooling="flatten").vectors
-    mean = nayan.embed("lenet", data / "val", weights=weights, pooling="gem").vectors
-    assert flat.shape[1] == 16 * 5 * 5
-    assert mean.shape[1] == 16
-    np.testing.assert_allclose(np.linalg.norm(flat, axis=1), 1, atol=1e-5)
+    with pytest.raises(ConfigError, match=r"--pooling gem takes maps .*, lenet gives \(84,\)"):
+        nayan.embed("lenet", data / "val", weights=weights, pooling="gem")
+
+
+def test_the_last_map_is_pooled_as_is_wished(tmp_path: Path) -> None:
+    data = draw_signs(tmp_path / "signs")
+    weights = tmp_path / "small.safetensors"
+    network: Any = build_named("mobilenetv3_small_050", imgsz=64).network
+    save_file(network.state_dict(), weights)
+    files = [str(data / f"val/bar/{number}.png") for number in range(3)]
+    found = {
+        pooling: nayan.embed(
+            "mobilenetv3_small_050", files, weights=weights, pooling=pooling, imgsz=64
+        ).vectors
+        for pooling in ("gap", "gem", "flatten")
+    }
+    maps = network.backbone.num_features
+    assert found["gap"].shape[1] == network.backbone.num_pooled
+    assert found["gem"].shape[1] == maps
+    assert found["flatten"].shape[1] == maps * 2 * 2
+    for vectors in found.values():
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
 def test_a_trained_classifier_gives_what_its_last_layer_sees(tmp_path: Path) -> None:
