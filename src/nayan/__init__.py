@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
+    from nayan.api.searching import duplicates, embed, index, recommend, search
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
     from nayan.api.verifying import verify, verify_pairs
@@ -38,14 +39,19 @@ _ADDRESSES = {
     "convert": "nayan.api.data",
     "demo": "nayan.api.trying",
     "doctor": "nayan.api.data",
+    "duplicates": "nayan.api.searching",
+    "embed": "nayan.api.searching",
     "explain": "nayan.api.inside",
     "export": "nayan.api.bundles",
+    "index": "nayan.api.searching",
     "load": "nayan.api.using",
     "models": "nayan.api.inside",
     "portrait": "nayan.api.portraits",
     "predict": "nayan.api.using",
+    "recommend": "nayan.api.searching",
     "resume": "nayan.api.learning",
     "sample": "nayan.api.data",
+    "search": "nayan.api.searching",
     "split": "nayan.api.data",
     "train": "nayan.api.learning",
     "val": "nayan.api.using",
@@ -63,14 +69,19 @@ __all__ = [
     "convert",
     "demo",
     "doctor",
+    "duplicates",
+    "embed",
     "explain",
     "export",
+    "index",
     "load",
     "models",
     "portrait",
     "predict",
+    "recommend",
     "resume",
     "sample",
+    "search",
     "split",
     "train",
     "val",

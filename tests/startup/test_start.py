@@ -93,3 +93,19 @@ def test_pictures_are_compared_without_torch(colour_embedder: Path, colour_data:
 
 def test_the_options_of_training_are_resolved_without_torch() -> None:
     assert not loaded("train", "pictures", "--print-config") & TRAINING
+
+
+def test_pictures_are_indexed_and_searched_without_torch(
+    colour_embedder: Path, colour_data: Path, tmp_path: Path
+) -> None:
+    folder, index = str(colour_data / "test"), str(tmp_path / "index")
+    for words in (
+        ["embed", str(colour_embedder), folder, "--out", str(tmp_path / "vectors.npz")],
+        ["index", str(colour_embedder), folder, "--out", index],
+        ["search", index, f"{folder}/red/0.png"],
+        ["recommend", index, "red/0.png"],
+        ["duplicates", index],
+    ):
+        modules = loaded(*words)
+        assert not modules & (TRAINING | {"faiss", "pydantic"}), words
+        assert ("onnxruntime" in modules) == (words[0] in ("embed", "index", "search"))

@@ -147,8 +147,27 @@ def test_the_command_line_tells_it_and_a_broken_picture_stops_nothing(
     assert "likeness.label" in {finding["check"] for finding in document["findings"]}
 
 
-def test_a_model_that_gives_no_vectors_is_refused(
-    planted: Planted, colour_bundle: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--embed", "no_such_network"], 4, "no_such_network"),
+        (["--embed", "mobilenetv2_100", "--weights", "no.safetensors"], 4, "no file of weights"),
+        (["--weights", "no.safetensors"], 2, "are for --embed"),
+    ],
+)
+def test_what_gives_no_vectors_is_refused_before_a_picture_is_read(
+    tmp_path: Path, words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["doctor", str(planted.root), "--embed", str(colour_bundle)]) == 2
-    assert "needs a model that gives vectors" in capsys.readouterr().err
+    (tmp_path / "a").mkdir()
+    assert main(["doctor", str(tmp_path), *words]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_without_a_readable_picture_is_diagnosed_all_the_same(
+    tmp_path: Path, pixel_embedder: Path
+) -> None:
+    for name in ("a/1.jpg", "b/1.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"no picture")
+    checks = {finding.check for finding in nayan.doctor(tmp_path, embed=pixel_embedder).findings}
+    assert "images.not_a_picture" in checks

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nayan.api.common import Place
+from nayan.api.common import Place, open_predictor
+from nayan.core.errors import ConfigError
 from nayan.tasks import by_verb
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def doctor(
     skip: Sequence[str] = (),
     imgsz: int | None = None,
     embed: Place | None = None,
+    weights: Place | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
     """Say what a data set is, how much of it there is, and what is wrong with it; nothing is changed.
@@ -40,13 +42,16 @@ def doctor(
         skip: those to leave out.
         imgsz: longer side of the network's input in px, by which objects are small or not; None for the side
             that `train` would choose.
-        embed: a run folder or a bundle of an embedder: copies, leaks, doubtful labels and strangers are
-            looked for among its vectors, too.
+        embed: a run folder or a bundle of an embedder or a classifier, or the name of a published backbone:
+            copies, leaks, doubtful labels and strangers are looked for among its vectors, too.
+        weights: of a name: "imagenet" (None is the same) or a .safetensors file.
         on_progress: called with (pictures done, pictures in all).
     """
     from nayan.data.doctor import diagnose
 
-    look = None if embed is None else _embedding(embed, on_progress)
+    if embed is None and weights is not None:
+        raise ConfigError(f"--weights {weights} are for --embed", hint="name a backbone with --embed")
+    look = None if embed is None else _embedding(embed, weights, on_progress)
     return diagnose(
         Path(data),
         targets=by_verb(task).targets if task else (),
@@ -59,18 +64,22 @@ def doctor(
     )
 
 
-def _embedding(model: Place, on_progress: Callable[[int, int], None] | None) -> Embed:
-    """Return what gives the vectors of pictures; the model is opened, and refused, at once."""
-    from nayan.api.using import load
-    from nayan.core.errors import NayanError
-    from nayan.tasks.embedding.verifying import check_compares, embed_samples
+def _embedding(model: Place, weights: Place | None, on_progress: Callable[[int, int], None] | None) -> Embed:
+    """Return what gives the vectors of pictures; a model that gives none is refused at once."""
+    from nayan.api.searching import as_bundle, embedder_of
+    from nayan.core.errors import DataError
+    from nayan.tasks.embedding.search.vectors import embed_samples
 
-    predictor = load(model, pictures=2)
-    check_compares(predictor.spec)
+    found = embedder_of(model, weights)
 
     def look(samples: Sequence[Sample]) -> dict[str, NDArray[np.float32]]:
-        found = embed_samples(predictor, samples, on_progress=on_progress)
-        return {id: vector for id, vector in found.items() if not isinstance(vector, NayanError)}
+        try:
+            with as_bundle(found, samples) as bundle:
+                predictor = open_predictor(bundle, "auto", pictures=len(samples))
+                embedded = embed_samples(predictor, samples, on_progress=on_progress)
+        except DataError:  # not one picture can be read, and other checks say why
+            return {}
+        return dict(zip(embedded.sources, embedded.vectors, strict=True))
 
     return look
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -42,11 +41,16 @@ def doctor(
         ),
     ] = None,
     embed: Annotated[
-        Path | None,
+        str | None,
         Parameter(
-            help="a trained embedder: look for copies, leaks, doubtful labels and strangers in its eyes, too",
+            help="look for copies, leaks, doubtful labels and strangers in the eyes of a network, too: a "
+            "trained embedder or classifier, or a backbone",
             metavar="MODEL",
         ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        Parameter(help="of a backbone for --embed [default: imagenet]", metavar="imagenet|FILE"),
     ] = None,
     strict: Annotated[bool, Parameter(help="exit 3 on warnings too", negative="")] = False,
     common: Common = COMMON,
@@ -67,6 +71,7 @@ def doctor(
             skip=skip,
             imgsz=imgsz,
             embed=embed,
+            weights=weights,
             on_progress=progress.count,
         )
     return common.output(

@@ -8,7 +8,7 @@ pictures ── predictor ── unit vectors ── distance ──┬── at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,20 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nayan.core.errors import BundleError, ConfigError, NayanError
-from nayan.core.types import Embedding, Sample
+from nayan.core.errors import BundleError, ConfigError
 from nayan.data.pictures import file_sample
-from nayan.runtime.predictor import Predictor, predict_samples
+from nayan.runtime.predictor import Predictor
 from nayan.runtime.spec import Spec
 from nayan.tasks.embedding.confidence import FarThreshold, PairConfidence
 from nayan.tasks.embedding.pair_scores import far_name, verification_scores
+from nayan.tasks.embedding.search.vectors import embed_all, embed_samples
 
 if TYPE_CHECKING:  # the table of readers loads all of them
     from nayan.data.readers.pair_tables import Question
 
 Record = dict[str, Any]
-Outcome = NDArray[np.float32] | NayanError
-"""The vector of a picture, or why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +147,7 @@ def verify_two(predictor: Predictor, first: Path, second: Path, *, far: float | 
         DataError: if a picture cannot be read.
     """
     rule = rule_of(predictor.spec, far)
-    found = embed_samples(predictor, [file_sample(path, id=str(path)) for path in (first, second)])
-    vectors = []
-    for path in (first, second):
-        outcome = found[str(path)]
-        if isinstance(outcome, NayanError):
-            raise outcome
-        vectors.append(outcome)
+    vectors = embed_all(predictor, [file_sample(path, id=str(path)) for path in (first, second)])
     return {"a": str(first), "b": str(second), **rule.judge(*vectors), **rule.to_json()}
 
 
@@ -180,45 +172,27 @@ def verify_many(
 
     Raises:
         ConfigError, BundleError: as `rule_of`.
+        DataError: if not one picture can be read.
     """
     rule = rule_of(predictor.spec, far)
     names = dict.fromkeys(name for each in questions for name in (each.first, each.second))
     found = embed_samples(predictor, [file_sample(base / name, id=name) for name in names])
-    pairs = [_answered(rule, question, found) for question in questions]
+    vectors = dict(zip(found.sources, found.vectors, strict=True))
+    pairs = [_answered(rule, question, vectors, dict(found.failures)) for question in questions]
     return {**rule.to_json(), "pairs": pairs, **_scored(pairs)}
 
 
-def embed_samples(
-    predictor: Predictor,
-    samples: Sequence[Sample],
-    *,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Outcome]:
-    """Return the (D,) vector of each picture by its id, or why it cannot be read.
-
-    `on_progress` is called with (pictures done, pictures in all).
-    """
-    found: dict[str, Outcome] = {}
-    for sample, _, outcome in predict_samples(predictor, samples):
-        found[sample.id] = outcome.vector if isinstance(outcome, Embedding) else _error(outcome)
-        if on_progress is not None:
-            on_progress(len(found), len(samples))
-    return found
-
-
-def _error(outcome: object) -> NayanError:
-    assert isinstance(outcome, NayanError)
-    return outcome
-
-
-def _answered(rule: Rule, question: Question, found: Mapping[str, Outcome]) -> Record:
+def _answered(
+    rule: Rule,
+    question: Question,
+    vectors: Mapping[str, NDArray[np.float32]],
+    failures: Mapping[str, str],
+) -> Record:
     record: Record = {"a": question.first, "b": question.second}
-    first, second = found[question.first], found[question.second]
-    if isinstance(first, NayanError):
-        return {**record, "error": first.message}
-    if isinstance(second, NayanError):
-        return {**record, "error": second.message}
-    record |= rule.judge(first, second)
+    for name in (question.first, question.second):
+        if name in failures:
+            return {**record, "error": failures[name]}
+    record |= rule.judge(vectors[question.first], vectors[question.second])
     return record if question.same is None else {**record, "expected": question.same}
 
 
