@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nayan.core.types import Identity
+
 # Several test workers share the cores; more threads each would only make them wait for one another.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -59,24 +61,52 @@ def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(tmp_path_factory.mktemp("run") / "model", spec=spec, golden=golden, onnx=graph)
 
 
-def _colour_graph() -> bytes:
-    """Return (B, 8, 8, 3) uint8 -> mean of each channel / 50 as logits -> softmax, as an ONNX model."""
+@pytest.fixture(scope="session")
+def colour_embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny real bundle of an embedder: the mean colour of a picture as a direction.
+
+    Its thresholds are fitted on eight colours, eight pictures of each.
+    """
+    from nayan.runtime.backends.onnx import OnnxBackend
+    from nayan.runtime.bundle import write_bundle
+    from nayan.runtime.golden import make_golden
+    from nayan.runtime.preprocess import Preprocess
+    from nayan.runtime.spec import Spec
+    from nayan.tasks.embedding.calibration import fit_same
+    from nayan.tasks.predicting import make_predictor
+
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(8), 8)
+    vectors = np.abs(rng.normal(size=(8, 3)))[who] + rng.normal(0, 0.05, (64, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    fitted = fit_same(vectors.astype(np.float32), [Identity(int(index)) for index in who], far=0.01)
+    graph = _colour_graph(embeds=True)
+    spec = Spec("embedding", "colours", {}, (), Preprocess((8, 8), "stretch"), decode_args=fitted)
+    image = np.full((12, 10, 3), (200, 40, 10), np.uint8)
+    golden = make_golden(make_predictor(spec, OnnxBackend(graph)), image)
+    return write_bundle(tmp_path_factory.mktemp("run") / "model", spec=spec, golden=golden, onnx=graph)
+
+
+def _colour_graph(*, embeds: bool = False) -> bytes:
+    """Return (B, 8, 8, 3) uint8 -> mean of each channel -> unit vector, or / 50 as logits -> softmax."""
     from onnx import TensorProto, helper
 
+    classes = [
+        helper.make_node("Div", ["means", "fifty"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    direction = [helper.make_node("LpNormalization", ["means"], ["embedding"], axis=1, p=2)]
+    outputs = ("embedding",) if embeds else ("logits", "probabilities")
     model = helper.make_model(
         helper.make_graph(
             [
                 helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
                 helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
-                helper.make_node("Div", ["means", "fifty"], ["logits"]),
-                helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+                *(direction if embeds else classes),
             ],
             "colours",
             [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["B", 8, 8, 3])],
-            [
-                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 3])
-                for name in ("logits", "probabilities")
-            ],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 3]) for name in outputs],
             [
                 helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2]),
                 helper.make_tensor("fifty", TensorProto.FLOAT, [1], [50.0]),

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
+    from nayan.api.searching import duplicates, embed, index, recommend, search
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
+    from nayan.api.verifying import verify, verify_pairs
     from nayan.core.errors import NayanError
     from nayan.core.story import Story
     from nayan.runtime.predictor import Predictor
@@ -37,17 +39,24 @@ _ADDRESSES = {
     "convert": "nayan.api.data",
     "demo": "nayan.api.trying",
     "doctor": "nayan.api.data",
+    "duplicates": "nayan.api.searching",
+    "embed": "nayan.api.searching",
     "explain": "nayan.api.inside",
     "export": "nayan.api.bundles",
+    "index": "nayan.api.searching",
     "load": "nayan.api.using",
     "models": "nayan.api.inside",
     "portrait": "nayan.api.portraits",
     "predict": "nayan.api.using",
+    "recommend": "nayan.api.searching",
     "resume": "nayan.api.learning",
     "sample": "nayan.api.data",
+    "search": "nayan.api.searching",
     "split": "nayan.api.data",
     "train": "nayan.api.learning",
     "val": "nayan.api.using",
+    "verify": "nayan.api.verifying",
+    "verify_pairs": "nayan.api.verifying",
     "watch": "nayan.api.using",
 }
 
@@ -60,17 +69,24 @@ __all__ = [
     "convert",
     "demo",
     "doctor",
+    "duplicates",
+    "embed",
     "explain",
     "export",
+    "index",
     "load",
     "models",
     "portrait",
     "predict",
+    "recommend",
     "resume",
     "sample",
+    "search",
     "split",
     "train",
     "val",
+    "verify",
+    "verify_pairs",
     "watch",
 ]
 

@@ -80,5 +80,32 @@ def test_scores_data_checks_and_bundle_checks_need_no_torch(colour_bundle: Path,
     assert not loaded("doctor", str(colour_data), "--only", "labels") & TRAINING
 
 
+def test_the_doctor_looks_through_a_network_without_torch(colour_embedder: Path, colour_data: Path) -> None:
+    assert not loaded("doctor", str(colour_data), "--embed", str(colour_embedder)) & TRAINING
+
+
+def test_pictures_are_compared_without_torch(colour_embedder: Path, colour_data: Path) -> None:
+    first, second = sorted(map(str, colour_data.glob("test/*/0.png")))[:2]
+    modules = loaded("verify", str(colour_embedder), first, second)
+    assert not modules & (TRAINING | {"pydantic", "rich", "yaml", "pytorch_metric_learning"})
+    assert len(modules) < 500
+
+
 def test_the_options_of_training_are_resolved_without_torch() -> None:
     assert not loaded("train", "pictures", "--print-config") & TRAINING
+
+
+def test_pictures_are_indexed_and_searched_without_torch(
+    colour_embedder: Path, colour_data: Path, tmp_path: Path
+) -> None:
+    folder, index = str(colour_data / "test"), str(tmp_path / "index")
+    for words in (
+        ["embed", str(colour_embedder), folder, "--out", str(tmp_path / "vectors.npz")],
+        ["index", str(colour_embedder), folder, "--out", index],
+        ["search", index, f"{folder}/red/0.png"],
+        ["recommend", index, "red/0.png"],
+        ["duplicates", index],
+    ):
+        modules = loaded(*words)
+        assert not modules & (TRAINING | {"faiss", "pydantic"}), words
+        assert ("onnxruntime" in modules) == (words[0] in ("embed", "index", "search"))

@@ -164,6 +164,27 @@ def test_a_structure_finds_nearly_all_neighbours_deleted_and_new_rows_included(
             assert found >= 198
 
 
+def test_a_filter_that_leaves_only_what_is_far_away_still_finds_the_nearest_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nayan.runtime.index.upkeep.EXACT_ROWS", 1000)
+    monkeypatch.setattr("nayan.runtime.index.view.EXACT_ROWS", 200)
+    rows = clustered(6000, 96, spread=1.2)
+    side = rows @ clustered(1, 96, seed=3)[0]
+    far = side < np.median(side)
+    with create_index(tmp_path / "index", dim=96, fingerprint="f") as index:
+        names = [str(number) for number in range(len(rows))]
+        index.add(names, rows, metadata=[{"far": bool(one)} for one in far])
+    queries = rows[np.argsort(-side)[:40]]
+    found = 0
+    with LocalIndex(tmp_path / "index") as index:
+        for query in queries:
+            nearest = np.flatnonzero(far)[np.argsort(-(rows[far] @ query))[:10]]
+            hits = index.search(query, k=10, where="far = true")
+            found += len({int(hit.id) for hit in hits} & set(nearest.tolist()))
+    assert found / (10 * len(queries)) > 0.99
+
+
 def test_a_structure_grows_by_encoding_only_what_is_new_until_it_has_doubled() -> None:
     rows = clustered(4000, 32)
     first = make_structure(rows[:1500], Bound("t", 1, 1500, 0))

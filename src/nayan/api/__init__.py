@@ -9,24 +9,33 @@ from nayan.api.data import convert, doctor, sample, split
 from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
+from nayan.api.searching import duplicates, embed, index, recommend, search
 from nayan.api.trying import demo
 from nayan.api.using import load, predict, val, watch
+from nayan.api.verifying import verify, verify_pairs
 
 __all__ = [
     "check_bundle",
     "convert",
     "demo",
     "doctor",
+    "duplicates",
+    "embed",
     "explain",
     "export",
+    "index",
     "load",
     "models",
     "portrait",
     "predict",
+    "recommend",
     "resume",
     "sample",
+    "search",
     "split",
     "train",
     "val",
+    "verify",
+    "verify_pairs",
     "watch",
 ]

@@ -6,12 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nayan.api.common import Place
+from nayan.api.common import Place, open_predictor
+from nayan.core.errors import ConfigError
 from nayan.tasks import by_verb
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nayan.core.types import Sample
     from nayan.data.convert import ConversionReport
-    from nayan.data.doctor import Diagnosis
+    from nayan.data.doctor import Diagnosis, Embed
     from nayan.data.splits import Splits
 
 
@@ -23,6 +28,8 @@ def doctor(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     imgsz: int | None = None,
+    embed: Place | None = None,
+    weights: Place | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
     """Say what a data set is, how much of it there is, and what is wrong with it; nothing is changed.
@@ -35,10 +42,16 @@ def doctor(
         skip: those to leave out.
         imgsz: longer side of the network's input in px, by which objects are small or not; None for the side
             that `train` would choose.
+        embed: a run folder or a bundle of an embedder or a classifier, or the name of a published backbone:
+            copies, leaks, doubtful labels and strangers are looked for among its vectors, too.
+        weights: of a name: "imagenet" (None is the same) or a .safetensors file.
         on_progress: called with (pictures done, pictures in all).
     """
     from nayan.data.doctor import diagnose
 
+    if embed is None and weights is not None:
+        raise ConfigError(f"--weights {weights} are for --embed", hint="name a backbone with --embed")
+    look = None if embed is None else _embedding(embed, weights, on_progress)
     return diagnose(
         Path(data),
         targets=by_verb(task).targets if task else (),
@@ -46,8 +59,29 @@ def doctor(
         only=only or None,
         skip=skip or None,
         imgsz=imgsz,
+        embed=look,
         on_progress=on_progress,
     )
+
+
+def _embedding(model: Place, weights: Place | None, on_progress: Callable[[int, int], None] | None) -> Embed:
+    """Return what gives the vectors of pictures; a model that gives none is refused at once."""
+    from nayan.api.searching import as_bundle, embedder_of
+    from nayan.core.errors import DataError
+    from nayan.tasks.embedding.search.vectors import embed_samples
+
+    found = embedder_of(model, weights)
+
+    def look(samples: Sequence[Sample]) -> dict[str, NDArray[np.float32]]:
+        try:
+            with as_bundle(found, samples) as bundle:
+                predictor = open_predictor(bundle, "auto", pictures=len(samples))
+                embedded = embed_samples(predictor, samples, on_progress=on_progress)
+        except DataError:  # not one picture can be read, and other checks say why
+            return {}
+        return dict(zip(embedded.sources, embedded.vectors, strict=True))
+
+    return look
 
 
 def convert(data: Place, out: Place, *, to: str, format: str | None = None) -> ConversionReport:

@@ -40,6 +40,18 @@ def doctor(
             metavar="N",
         ),
     ] = None,
+    embed: Annotated[
+        str | None,
+        Parameter(
+            help="look for copies, leaks, doubtful labels and strangers in the eyes of a network, too: a "
+            "trained embedder or classifier, or a backbone",
+            metavar="MODEL",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        Parameter(help="of a backbone for --embed [default: imagenet]", metavar="imagenet|FILE"),
+    ] = None,
     strict: Annotated[bool, Parameter(help="exit 3 on warnings too", negative="")] = False,
     common: Common = COMMON,
 ) -> Output:
@@ -52,7 +64,15 @@ def doctor(
 
     with Progress(quiet=common.quiet) as progress:
         diagnosis = api.doctor(
-            data, task=task, format=format, only=only, skip=skip, imgsz=imgsz, on_progress=progress.count
+            data,
+            task=task,
+            format=format,
+            only=only,
+            skip=skip,
+            imgsz=imgsz,
+            embed=embed,
+            weights=weights,
+            on_progress=progress.count,
         )
     return common.output(
         diagnosis.to_json(), diagnosis_text(diagnosis), exit_code=diagnosis.exit_code(strict)

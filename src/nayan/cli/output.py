@@ -59,6 +59,11 @@ class Common:
 COMMON = Common()
 
 
+def sources(words: Sequence[str]) -> list[str]:
+    """Return the sources that were given, "-" for standard input as itself again."""
+    return ["-" if word == STDIN else word for word in words]
+
+
 def _plain(value: Any) -> Any:
     """Return NumPy scalars and arrays as numbers and lists, paths and the like as text."""
     return value.tolist() if hasattr(value, "tolist") else str(value)

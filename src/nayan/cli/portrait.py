@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nayan.cli.output import COMMON, STDIN, Common, Output
+from nayan.cli.output import COMMON, Common, Output, sources
 from nayan.cli.val import Backend, Model
 from nayan.core.errors import DataError
 
@@ -64,7 +64,7 @@ def portrait(
 
     records = api.portrait(
         model,
-        ["-" if name == STDIN else name for name in image],
+        sources(image),
         out=out,
         background=background,
         strength=strength,

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from nayan.cli.found import Rendering
 from nayan.cli.masks import NO_MASKS, MaskOptions, masks_of
-from nayan.cli.output import COMMON, STDIN, Common, Output
+from nayan.cli.output import COMMON, Common, Output, sources
 from nayan.cli.val import Backend, Model, Overlap, Tile
 from nayan.cli.video import NO_VIDEO, VideoOptions, given, options_of, output, progress
 from nayan.core.errors import ConfigError, DataError
@@ -106,7 +106,7 @@ def predict(
     rendering = _rendering(model, format, folder)
     records = api.predict(
         model,
-        ["-" if name == STDIN else name for name in source],
+        sources(source),
         **shared,
         top=top,
         iou=iou,

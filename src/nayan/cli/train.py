@@ -95,10 +95,10 @@ class Pictures:
     ] = None
     batch: Annotated[str | None, Parameter(help="pictures a step [default: auto]", metavar="N|auto")] = None
     augment: Annotated[
-        Literal["auto", "none", "photo", "symbol", "tissue"] | None,
+        Literal["auto", "none", "photo", "symbol", "turned", "tissue"] | None,
         Parameter(
-            help="random changes while training; symbols are never flipped, tissue is turned and bent "
-            "[default: auto]"
+            help="random changes while training; symbols are never flipped, turned ones are further "
+            "identities, tissue is turned and bent [default: auto]"
         ),
     ] = None
     mixup: Annotated[float | None, Parameter(help="strength of blending two pictures [default: 0.0]")] = None

@@ -78,7 +78,7 @@ class TrainConfig(BaseModel):
     tile: int = Field(default=0, ge=0)  # side of the tiles that are looked at; 0 = whole pictures
     overlap: float = Field(default=0.2, ge=0, lt=1)  # of neighbouring tiles
     batch: IntOrAuto = "auto"
-    augment: Literal["auto", "none", "photo", "symbol", "tissue"] = "auto"
+    augment: Literal["auto", "none", "photo", "symbol", "turned", "tissue"] = "auto"
     mixup: float = Field(default=0.0, ge=0)
     cutmix: float = Field(default=0.0, ge=0)
     balance: Literal["none", "sampler", "loss"] = "none"

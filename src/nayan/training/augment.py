@@ -116,13 +116,17 @@ class Augment:
         return np.asarray(picture)
 
 
+SYMBOL = Augment(degrees=10, translate=0.1, zoom=(0.85, 1.15), shear_deg=10)
+
 POLICIES: dict[str, Augment] = {
     "none": Augment(),
     "photo": Augment(scale=(0.35, 1.0), flip=0.5, brightness=0.25, contrast=0.25, saturation=0.25),
-    "symbol": Augment(degrees=10, translate=0.1, zoom=(0.85, 1.15), shear_deg=10),
+    "symbol": SYMBOL,
+    "turned": SYMBOL,
 }
 """By name. "photo" mirrors and crops; "symbol" (digits, letters, signs) does neither, since both change what
-a symbol means."""
+a symbol means. "turned" does that among identities of which each quarter turn is another: see
+`nayan.data.turned`."""
 
 
 def choose_policy(name: str, sizes: Sequence[Size], *, gray: bool) -> tuple[str, Augment]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from nayan.core.types import Boxes, Dataset, Label, MaskSource, Target
 from nayan.data.classes import Renumbered
 from nayan.data.originals import as_originals
 from nayan.data.splits import Splits, open_splits
+from nayan.parts.published import recognise
+from nayan.parts.weights import read_file
 from nayan.tasks import CARDS, by_verb, card_of_model, cards_of
 from nayan.tasks.cards import TaskCard
 from nayan.training.looks import look_at
@@ -71,11 +74,21 @@ def _model(config: TrainConfig, card: TaskCard, splits: Splits) -> tuple[str, st
     usual = card.default_model, "the task's default"
     if not card.photo_model or config.backbone or config.weights == "none":
         return usual
-    if config.weights:
-        return card.photo_model, "the weights are of a network that knows photographs"
+    if _are_published(config.weights):
+        return card.photo_model, "the weights are those of a published backbone"
     if look_at(splits.train).gray:
         return card.default_model, "the pictures are gray, and networks that know photographs know colours"
     return card.photo_model, "colour pictures: its backbone knows photographs"
+
+
+def _are_published(weights: str | None) -> bool:
+    """Say whether weights are those of a published network: from the hub, or a file like that."""
+    if weights is None or weights == "none":
+        return False
+    if weights == "imagenet":
+        return True
+    tensors, _ = read_file(Path(weights))
+    return bool(recognise({name: tensor.shape for name, tensor in tensors.items()}))
 
 
 def _only_classes(splits: Splits, names: Sequence[str]) -> Splits:

@@ -33,6 +33,11 @@ def choose_augment(
     Raises:
         ConfigError: for a policy that the task does not have.
     """
+    if name == "turned" and "Identity" not in card.targets:
+        raise ConfigError(
+            f"--augment turned is for identities, this is {card.name}: turned classes stay the same",
+            hint="use auto, symbol or none",
+        )
     if "MaskSource" in card.targets:
         if name == "auto":
             name = choose_policy(name, looks.sizes, gray=looks.gray)[0]
@@ -43,7 +48,7 @@ def choose_augment(
             f"--augment tissue is for segmentation, this is {card.name}", hint="use auto, photo or none"
         )
     if "Identity" in card.targets and name == "auto" and looks.drawn:
-        name = "symbol"  # characters, of any size: mirrored they are others
+        name = "turned"  # characters, of any size: mirrored or turned they are others
     policy, augment = choose_policy(name, looks.sizes, gray=looks.gray)
     if "Identity" in card.targets and augment.crops:
         return policy, replace(augment, scale=WHOLE)

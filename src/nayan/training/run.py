@@ -339,7 +339,7 @@ def _spec(setup: Setup, calibration: Mapping[str, Any], data_id: str, progress: 
         task=setup.card.name,
         model=setup.entry.name,
         model_args=setup.model_args,
-        classes=setup.splits.train.classes,
+        classes=setup.learnt.classes,
         preprocess=setup.preprocess,
         decode_args={name: calibration[name] for name in ("thresholds", "same") if name in calibration},
         inputs=dict(setup.entry.inputs),

@@ -22,6 +22,7 @@ from nayan.data.readers.base import has_identities
 from nayan.data.sides import choose_longer_side, choose_shape, choose_side
 from nayan.data.splits import Splits
 from nayan.data.tiled import Views, tile_views
+from nayan.data.turned import with_turns
 from nayan.parts.weights import (
     WeightsReport,
     load_weights,
@@ -51,6 +52,7 @@ class Setup:
         origins: where each value came from; "auto: REASON" for those that were chosen here.
         card, entry: of the task and the model.
         splits: the data.
+        learnt: the training pictures as they are learnt: in tiles, or turned, where that is asked for.
         tiling: the tiles in which pictures are looked at; None for whole pictures.
         views: the training pictures in these tiles.
         model_args: what the builder was called with, beside the classes.
@@ -66,6 +68,7 @@ class Setup:
     card: TaskCard
     entry: Entry
     splits: Splits
+    learnt: Dataset
     tiling: Tiling | None
     views: Views | None
     model_args: dict[str, Any]
@@ -76,11 +79,6 @@ class Setup:
     network: Any
     stages: Stages
     weights: WeightsReport
-
-    @property
-    def learnt(self) -> Dataset:
-        """The training pictures as they are learnt, in tiles where that is asked for."""
-        return self.splits.train if self.views is None else self.views.data
 
 
 def set_up(
@@ -150,6 +148,9 @@ def set_up(
     choose("progressive", *_progressive(card, entry, preprocess.size, pretrained=pretrained))
     policy, augment = choose_augment(config.augment, card, entry, looks=looks, mixup=config.mixup)
     choose.always("augment", policy, f"{'gray' if looks.gray else 'colour'} pictures of {looks.median} px")
+    if policy == "turned":
+        known, learnt = len(learnt.classes), with_turns(learnt)
+        log("note", text=f"each of {known:,} identities is four: turned by a quarter it is another")
     if card.backbone_is_model:
         smooth = 0.1 if pretrained or policy == "photo" else 0.0
         choose("label_smoothing", smooth, "photographs are noisily labelled")
@@ -170,7 +171,7 @@ def set_up(
         preprocess = _as_stated(preprocess, file)
     args = _model_args(choose.config, card, entry, preprocess)
     args |= task.data_args(entry, learnt, preprocess=preprocess)
-    network: Any = task.build(entry, splits.train.classes, **args)
+    network: Any = task.build(entry, learnt.classes, **args)
     report = load_weights(network, (file or source) if fetch_weights else "none", entry)
     log("note", text=report.summary)
     network = network.to(fabric.device).to(memory_format=torch.channels_last)
@@ -182,6 +183,7 @@ def set_up(
         card=card,
         entry=entry,
         splits=splits,
+        learnt=learnt,
         tiling=tiling,
         views=views,
         model_args=args,

@@ -10,20 +10,19 @@ Nothing is ever written. The guide with every check is docs/guides/doctor.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError
 from nayan.data.doctor.checks import CHECKS, Check, run, select
 from nayan.data.doctor.findings import Diagnosis, Finding, Severity, by_severity
-from nayan.data.doctor.scan import Progress, scan
+from nayan.data.doctor.scan import Embed, Progress, scan
 
-__all__ = ["CHECKS", "Check", "Diagnosis", "Finding", "Progress", "Severity", "diagnose"]
+__all__ = ["CHECKS", "Check", "Diagnosis", "Embed", "Finding", "Progress", "Severity", "diagnose"]
 
+
+LIKENESS = "likeness"
+"""The family of checks that look at embeddings."""
 
 _LEAST_IMGSZ = 32
 
@@ -38,7 +37,7 @@ def diagnose(
     imgsz: int | None = None,
     threads: int | None = None,
     on_progress: Progress | None = None,
-    vectors: Mapping[str, NDArray[np.float32]] | None = None,
+    embed: Embed | None = None,
 ) -> Diagnosis:
     """Look for everything that could spoil a training or its score.
 
@@ -52,12 +51,11 @@ def diagnose(
             for the side that training would choose.
         threads: pictures decoded at once; None takes the number of cores, at most 8.
         on_progress: called with (pictures done, pictures in all).
-        vectors: an embedding of length 1 of each picture, by its id; with them the checks of the family
-            "likeness" look, too.
+        embed: gives an embedding of each picture, so that the checks of the family "likeness" look, too.
 
     Raises:
-        ConfigError: if a check is unknown or none is left, `imgsz` is impossible, or two formats fit
-            equally well.
+        ConfigError: if a check is unknown or none is left, one of "likeness" is asked for without `embed`,
+            `imgsz` is impossible, or two formats fit equally well.
         DataError: if `root` does not exist.
         NotFound: if no format has that name.
     """
@@ -65,10 +63,21 @@ def diagnose(
     checks = select(only, skip)
     if imgsz is not None and imgsz < _LEAST_IMGSZ:
         raise ConfigError(f"--imgsz {imgsz}: a detector takes {_LEAST_IMGSZ} px or more", hint="640 is usual")
+    looks = any(check.family == LIKENESS for check in checks)
+    if embed is None and only and all(name.partition(".")[0] == LIKENESS for name in only):
+        raise ConfigError(
+            f"--only {only[0]}: the checks of {LIKENESS} look through a network, and none was named",
+            hint="add --embed MODEL, a trained model",
+        )
     snapshot = scan(
-        Path(root), targets=targets, format=format, imgsz=imgsz, threads=threads, on_progress=on_progress
+        Path(root),
+        targets=targets,
+        format=format,
+        imgsz=imgsz,
+        threads=threads,
+        on_progress=on_progress,
+        embed=embed if looks else None,
     )
-    snapshot = replace(snapshot, vectors=vectors or {})
     return Diagnosis(
         data=str(root),
         format=snapshot.format,

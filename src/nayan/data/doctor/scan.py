@@ -9,6 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nayan.core.errors import DataError, FormatError
 from nayan.core.image import PICTURE_SUFFIXES, looks_like_picture, probe
 from nayan.core.machine import cores
@@ -24,6 +27,8 @@ from nayan.data.readers.boxes import box_notes
 from nayan.data.sides import SIDES, choose_side, spaced
 
 Progress = Callable[[int, int], None]
+Embed = Callable[[Sequence[Sample]], Mapping[str, NDArray[np.float32]]]
+"""From pictures to an embedding of length 1 of each by its id; those that cannot be read are left out."""
 
 _ALIGNED = 48  # pictures, evenly spaced, of which the edges are compared with the borders of their masks
 _MAX_THREADS = 8  # each may hold a picture of 100 megapixels
@@ -38,6 +43,7 @@ def scan(
     imgsz: int | None = None,
     threads: int | None = None,
     on_progress: Progress | None = None,
+    embed: Embed | None = None,
 ) -> Snapshot:
     """Read everything below `root` once.
 
@@ -51,6 +57,7 @@ def scan(
         imgsz: longer side of the network's input in px; None for that which training would choose.
         threads: pictures decoded at once; None takes the number of cores, at most 8.
         on_progress: called with (pictures done, pictures in all), always from this thread.
+        embed: gives the pictures as a network sees them; None leaves that out.
 
     Raises:
         DataError: if `root` does not exist.
@@ -87,6 +94,7 @@ def scan(
         notes=tuple(note for part in data for note in _new_notes(part)),
         troubles=reading.troubles,
         imgsz=imgsz or _chosen_side(pictures),
+        vectors={} if embed is None else embed([sample for sample, _ in work]),
         of_identities="Identity" in targets or any(has_identities(part.samples) for part in data),
         of_domains=any(kind_of(part.samples) == "Domain" for part in data),
     )

@@ -123,6 +123,7 @@ class Snapshot:
         notes: what the reader said about its reading.
         troubles: what it refused.
         imgsz: longer side of the network's input in px, by which objects are small or not.
+        vectors: an embedding of length 1 of each picture by its id; {} where no network looked.
         of_identities: whether the classes are identities, of which each split has its own.
         of_domains: whether the classes are two domains that are to be translated into each other.
     """

@@ -77,6 +77,16 @@ class Pair:
     same: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One row of a table that asks whether two pictures show the same; `same` is its answer, or None."""
+
+    place: str
+    first: str
+    second: str
+    same: bool | None
+
+
 def pair_tables(root: Path) -> list[PairTable]:
     """Return the tables of pairs in a folder, or the one that is named, in the order of their names."""
     files = entries(root)[1] if root.is_dir() else [root]
@@ -91,6 +101,22 @@ def read_pairs(table: Path) -> list[Pair]:
         LabelError: if it does not say whether the pictures show the same.
     """
     return list(_lfw(table) if table.suffix.lower() == ".txt" else _csv(table))
+
+
+def read_questions(table: Path) -> list[Question]:
+    """Return the rows of a CSV with two columns of pictures and, where it has one, a column of answers.
+
+    Raises:
+        FormatError: if it has no such columns, no row, or one that cannot be parsed.
+        LabelError: if an answer is neither yes nor no; an empty one is none.
+    """
+    questions = [
+        Question(place, first, second, _answer(word, place) if word else None)
+        for place, first, second, word in _rows(table, answered=False)
+    ]
+    if not questions:
+        raise FormatError(f"{table}: has a header but no rows", hint="add one row for each pair")
+    return questions
 
 
 def write_pairs(rows: Sequence[tuple[str, str, bool]], table: Path) -> None:
@@ -131,21 +157,33 @@ def _counts(text: str) -> re.Match[str] | None:
     return re.fullmatch(r"(\d+)(?:\s+(\d+))?", text.partition("\n")[0].strip())
 
 
-def _columns(table: Path) -> tuple[str, int, int, int] | None:
-    """Return the separator and the positions of the columns; None where it is no table of pairs."""
+def _columns(table: Path, *, answered: bool = True) -> tuple[str, int, int, int] | None:
+    """Return the separator and the positions of the columns; None where it is no table of pairs.
+
+    The last position is -1 where there is no answer and none is needed.
+    """
     first = read_text(table).partition("\n")[0].rstrip("\r")
     for separator in _SEPARATORS:
         words = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in first.split(separator)]
         at = [next((words.index(w) for w in known if w in words), -1) for known in (_FIRST, _SECOND, _SAME)]
-        if min(at) >= 0:
+        if min(at if answered else at[:2]) >= 0:
             return separator, at[0], at[1], at[2]
     return None
 
 
 def _csv(table: Path) -> Iterator[Pair]:
-    columns = _columns(table)
+    for place, first, second, word in _rows(table, answered=True):
+        yield Pair(place, first, second, _answer(word, place))
+
+
+def _rows(table: Path, *, answered: bool) -> Iterator[tuple[str, str, str, str]]:
+    """Yield where each row stands, its two pictures, and its answer, "" where it has none."""
+    columns = _columns(table, answered=answered)
     if columns is None:
-        raise FormatError(f"{table}:1: has no columns of two pictures", hint=f"write {','.join(HEADER)}")
+        raise FormatError(
+            f"{table}:1: has no columns of two pictures",
+            hint=f"write {','.join(HEADER if answered else HEADER[:2])}",
+        )
     separator, first, second, same = columns
     reader = csv.reader(io.StringIO(read_text(table), newline=""), delimiter=separator, strict=True)
     try:
@@ -156,17 +194,19 @@ def _csv(table: Path) -> Iterator[Pair]:
                 continue
             if len(cells) != width:
                 raise FormatError(f"{place}: {len(cells)} cells, but the header has {width} columns")
-            word = cells[same].strip().lower()
-            if word not in _YES | _NO:
-                raise LabelError(
-                    f"{place}: {cells[same]!r} does not say whether the pictures show the same",
-                    hint="write 1 or 0",
-                )
-            yield Pair(place, _file(cells[first]), _file(cells[second]), word in _YES)
+            yield place, _file(cells[first]), _file(cells[second]), cells[same].strip() if same >= 0 else ""
     except csv.Error as error:
         raise FormatError(
             f"{table}:{reader.line_num}: {error}", hint="check the quotes of this line"
         ) from error
+
+
+def _answer(word: str, place: str) -> bool:
+    if word.lower() not in _YES | _NO:
+        raise LabelError(
+            f"{place}: {word!r} does not say whether the pictures show the same", hint="write 1 or 0"
+        )
+    return word.lower() in _YES
 
 
 def _file(cell: str) -> str:

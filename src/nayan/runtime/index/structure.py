@@ -86,21 +86,20 @@ class Structure:
 
     def wins(self, k: int) -> bool:
         """Return whether the candidates for the `k` nearest are few enough to be quicker than all rows."""
-        return 0 < self._count(k) * 4 <= len(self.codes)
+        return 0 < self.count(k) * 4 <= len(self.codes)
 
-    def nearest(self, query: Vectors, k: int, *, allowed: NDArray[np.bool_] | None = None) -> Numbers:
+    def count(self, k: int) -> int:
+        """Return how many candidates find the `k` nearest of all rows."""
+        return max(self.candidates, self.candidates * k // 10)
+
+    def nearest(self, query: Vectors, k: int) -> Numbers:
         """Return the candidates for the `k` nearest of the covered rows, in no order.
 
         Args:
             query: (D,).
             k: how many are wanted.
-            allowed: (N,) which rows may be found; None for all.
         """
-        far = self.estimates(query)
-        if allowed is not None:
-            far[~allowed] = np.inf
-        best = smallest(far, self._count(k))
-        return best if allowed is None else best[allowed[best]]
+        return smallest(self.estimates(query), self.count(k))
 
     def estimates(self, query: Vectors) -> Vectors:
         """Return (N,) what orders the covered rows about as their distances to the query do."""
@@ -123,9 +122,6 @@ class Structure:
             part *= radius
             far[start : start + _BLOCK] = part
         return far
-
-    def _count(self, k: int) -> int:
-        return max(self.candidates, self.candidates * k // 10)
 
 
 def make_structure(vectors: Vectors, bound: Bound, *, former: Structure | None = None) -> Structure:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
 from nayan.runtime.index.contract import AGAIN, Distance, Vectors
-from nayan.runtime.index.scan import Numbers, scan, scan_rows
+from nayan.runtime.index.scan import Numbers, ranked, scan, scan_rows, smallest
 from nayan.runtime.index.store import State, Store
 from nayan.runtime.index.structure import Structure, read_structure
 from nayan.runtime.index.vector_file import VectorFile
@@ -57,8 +57,9 @@ class View:
     def nearest(self, query: Vectors, k: int, *, allowed: NDArray[np.bool_] | None = None) -> Numbers:
         """Return the numbers of rows, in no order, that have the `k` nearest among them.
 
-        Exact where few rows are allowed, and for those that the structure does not cover; elsewhere as exact
-        as the structure was measured to be.
+        Exact where few rows are allowed, and for those that the structure does not cover. Elsewhere as exact
+        as the structure was measured to be, and where only some are allowed, until twice as many candidates
+        change nothing.
 
         Args:
             query: (D,).
@@ -72,16 +73,38 @@ class View:
         structure, covered, found = self.structure, 0, []
         if structure is not None and structure.wins(sought):
             covered = structure.bound.rows
-            candidates = structure.nearest(
-                query, sought, allowed=None if allowed is None else allowed[:covered]
-            )
-            found.append(scan_rows(self.vectors, candidates, query, k, distance=self.distance))
+            if allowed is None:
+                candidates = structure.nearest(query, sought)
+                found.append(scan_rows(self.vectors, candidates, query, k, distance=self.distance))
+            else:
+                found.append(self._settled(structure, query, k, sought=sought, allowed=allowed[:covered]))
         if covered < len(self.vectors):
             rest = None if allowed is None else allowed[covered:]
             found.append(
                 covered + scan(self.vectors[covered:], query, k, distance=self.distance, allowed=rest)
             )
         return np.concatenate(found) if found else np.empty(0, np.int64)
+
+    def _settled(
+        self, structure: Structure, query: Vectors, k: int, *, sought: int, allowed: NDArray[np.bool_]
+    ) -> Numbers:
+        """Return the nearest of the covered rows that are allowed, by more and more candidates.
+
+        How many are enough was measured on neighbours among all rows. Where those that are allowed are all
+        far away, codes tell them apart less well, so there must be twice as many as bring nothing new.
+        """
+        far = structure.estimates(query)
+        far[~allowed] = np.inf
+        former: Numbers | None = None
+        while structure.wins(sought):
+            candidates = smallest(far, structure.count(sought))
+            candidates = candidates[allowed[candidates]]
+            rows = scan_rows(self.vectors, candidates, query, k, distance=self.distance)
+            best, _ = ranked(self.vectors, rows, query, k, distance=self.distance)
+            if former is not None and np.array_equal(best, former):
+                return best
+            former, sought = best, 2 * sought
+        return scan_rows(self.vectors, np.flatnonzero(allowed), query, k, distance=self.distance)
 
 
 class Window:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nayan.core.types import Identity
 from nayan.tasks.embedding.comparing import Comparing
-from nayan.tasks.embedding.confidence import fit_confidence, fit_threshold
+from nayan.tasks.embedding.confidence import fit_confidence, fit_thresholds
 
 
 def fit_same(vectors: NDArray[np.float32], truths: Sequence[Identity], *, far: float) -> dict[str, Any]:
@@ -26,14 +26,22 @@ def fit_same(vectors: NDArray[np.float32], truths: Sequence[Identity], *, far: f
         far: wanted false-accept rate, in (0, 1).
 
     Returns:
-        "thresholds": [distance]; "same": {"slope", "offset"} of `confidence.PairConfidence`, and what
-        `confidence.FarThreshold` says of the threshold.
+        "thresholds": [distance]; "same": {"slope", "offset"} of `confidence.PairConfidence`, what
+        `confidence.FarThreshold` says of the threshold, `identities`, how many they are, and `points`, the
+        thresholds for other rates in the same words.
 
     Raises:
         DataError: if there is no pair of each kind.
     """
     bare = [Identity(truth.index, name=truth.name, role=truth.role) for truth in truths]
     compared = Comparing(vectors, bare)
-    chosen = fit_threshold(compared.distances, compared.pairs.same, far=far)
+    points = fit_thresholds(compared.distances, compared.pairs.same, far=far)
+    chosen = next(point for point in points if point.wanted == far)
     curve = fit_confidence(compared.distances, compared.pairs.same)
-    return {"thresholds": [chosen.threshold], "same": {**asdict(curve), **asdict(chosen)}}
+    same = {
+        **asdict(curve),
+        **asdict(chosen),
+        "identities": len(np.unique(compared.identities)),
+        "points": [asdict(point) for point in points],
+    }
+    return {"thresholds": [chosen.threshold], "same": same}

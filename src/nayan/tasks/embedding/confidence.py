@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,10 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 from nayan.core.errors import ConfigError
 from nayan.tasks.embedding.pair_scores import (
     Floats,
+    PairCurve,
+    can_measure,
     check_pairs,
     pair_curve,
     point_at_far,
+    supports,
 )
+
+FARS_KEPT = (1e-1, 1e-2, 1e-3, 1e-4)
+"""False-accept rates whose thresholds are kept beside the wanted one, as far as the pairs can show them."""
+
+Evidence = Literal["good", "some", "none"]
 
 NOTHING = -1.0
 """A threshold that takes nothing for the same: no distance is negative."""
@@ -72,6 +81,16 @@ class FarThreshold:
     num_different: int
     num_same: int
     far_bound: float
+
+    @property
+    def evidence(self) -> Evidence:
+        """How well the rate is known: "good" from 30 expected false accepts on, "none" below one.
+
+        See `pair_scores.supports` and `can_measure`.
+        """
+        if supports(self.wanted, self.num_different):
+            return "good"
+        return "some" if can_measure(self.wanted, self.num_different) else "none"
 
 
 def fit_confidence(distances: ArrayLike, same: ArrayLike) -> PairConfidence:
@@ -127,7 +146,32 @@ def fit_threshold(distances: ArrayLike, same: ArrayLike, *, far: float) -> FarTh
     >>> fitted.threshold, fitted.far, fitted.tar
     (0.4, 0.0, 1.0)
     """
+    return _threshold(pair_curve(distances, same), far)
+
+
+def fit_thresholds(distances: ArrayLike, same: ArrayLike, *, far: float) -> list[FarThreshold]:
+    """Return the thresholds that a bundle keeps, by falling rate: the wanted one and those of `FARS_KEPT`.
+
+    Of these only the rates that so many pairs can show; the wanted one in any case.
+
+    Args:
+        distances: (P,) of validation pairs.
+        same: (P,) bool.
+        far: wanted false-accept rate, in (0, 1).
+
+    Raises:
+        ShapeError, DataError, ConfigError: as `fit_threshold`.
+
+    >>> kept = fit_thresholds([0.2, 0.3, *np.linspace(0.4, 1, 200)], [True, True, *[False] * 200], far=1e-3)
+    >>> [(each.wanted, each.accepted, each.evidence) for each in kept]
+    [(0.1, 20, 'some'), (0.01, 2, 'some'), (0.001, 0, 'none')]
+    """
     curve = pair_curve(distances, same)
+    shown = [rate for rate in FARS_KEPT if can_measure(rate, curve.num_different)]
+    return [_threshold(curve, rate) for rate in sorted({far, *shown}, reverse=True)]
+
+
+def _threshold(curve: PairCurve, far: float) -> FarThreshold:
     point = point_at_far(curve, far)
     above = curve.thresholds[curve.thresholds > point.threshold]  # not empty: all distances have a FAR of 1
     threshold = NOTHING if np.isinf(point.threshold) else float((point.threshold + above[0]) / 2)
