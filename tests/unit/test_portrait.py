@@ -216,6 +216,34 @@ def test_specks_are_not_the_person_and_nobody_is_an_error() -> None:
         matte(image, probability[:9])
 
 
+@pytest.mark.parametrize(
+    ("centre", "radius", "kept"),
+    [((75, 188), 12, False), ((75, 158), 7, True), ((22, 178), 18, True)],
+    ids=["small and away", "small and near", "large and away"],
+)
+def test_another_part_is_the_person_where_it_is_near_or_large(
+    centre: tuple[int, int], radius: int, kept: bool
+) -> None:
+    _, alpha = scene()
+    y, x = np.mgrid[:150, :200]
+    part = np.hypot(y - centre[0], x - centre[1]) < radius
+    image = np.full((150, 200, 3), WALL, np.uint8)
+    image[(alpha > 0.5) | part] = SKIN
+    found = matte(image, np.where(part, np.float32(0.9), seen(alpha)))
+    assert (found[part].mean() > 0.8) == kept
+    assert found[75, 100] == 1
+
+
+@pytest.mark.parametrize(("said", "share"), [(0.3, 1.0), (0.02, 0.0)], ids=["unsure", "sure"])
+def test_a_hole_in_the_person_is_closed_unless_the_network_is_sure_of_it(said: float, share: float) -> None:
+    image, alpha = scene()
+    y, x = np.mgrid[:150, :200]
+    hole = np.hypot(y - 75, x - 100) < 8
+    image[hole] = WALL
+    found = matte(image, np.where(hole, np.float32(said), seen(alpha)))
+    assert found[75, 100] == share
+
+
 def test_a_picture_full_of_the_person_stays_as_it_is() -> None:
     image, alpha = scene()
     made = portrait(image, np.ones_like(alpha))
