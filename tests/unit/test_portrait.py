@@ -145,6 +145,14 @@ def test_a_lamp_becomes_a_bright_disc_and_a_white_wall_stays_white() -> None:
     np.testing.assert_allclose(lens_blur(wall, everything, radius=10), 0.9, atol=0.01)
 
 
+def test_a_bright_room_has_no_lamps() -> None:
+    rng = np.random.default_rng(0)
+    folds = cv2.GaussianBlur(rng.normal(0, 1, (120, 120)).astype(np.float32), (0, 0), 4)
+    light = np.repeat(0.65 + 0.08 * folds[..., None] / folds.std(), 3, axis=2).astype(np.float32)
+    plain, blooming = (lens_blur(light, np.ones((120, 120)), radius=10, bloom=bloom) for bloom in (0.0, 6.0))
+    assert (blooming / plain).max() < 1.02
+
+
 @pytest.mark.parametrize("radius", [0.6, 2.0, 7.5, 30.0])
 def test_the_blur_is_the_mean_under_the_disc_whatever_its_size(radius: float) -> None:
     rng = np.random.default_rng(0)
