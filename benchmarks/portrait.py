@@ -9,8 +9,8 @@ says is refined by `matte`. IoU and mean absolute difference are those with the 
 Then a round person with a soft border and loose hair, known exactly, is put from photographs before white:
 the differences from the true picture, in levels, are the old background that shines through.
 
-With `--model`, a segmenter that was trained on segment-human, it is this one that looks at the test split: IoU
-of the person, the mean over the pictures, by the network alone and in the portrait.
+With `--model`, a segmenter that was trained on segment-human, it is this one that looks at the test split:
+IoU of the person, the mean over the pictures, by the network alone and in the portrait.
 """
 
 from __future__ import annotations
