@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +43,7 @@ def deliver(trained: Trained) -> Run:
         model=spec.model,
         data=trained.setup.config.data,
         split=split,
-        metrics=spec.metrics[split],
+        metrics={**spec.metrics[split], **_by_class(folder, split)},
         bundle=folder / "model",
         report=folder / "report.html",
         seconds=round(time.monotonic() - trained.started, 3),
@@ -68,6 +71,13 @@ def _write(trained: Trained) -> None:
     report = str(folder / "report.html")
     log("end", seconds=seconds, bundle=str(bundle.path), report=report, timings=trained.timings)
     write_report(folder)
+
+
+def _by_class(folder: Path, split: str) -> dict[str, Any]:
+    """Return the scores of an evaluation that have a value for each class."""
+    document = json.loads((folder / "evaluation" / f"{split}.json").read_text(encoding="utf-8"))
+    scores: dict[str, Any] = document["by_class"]
+    return scores
 
 
 def _readable(data: Dataset, at_least: Size) -> list[Image]:

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nayan.core.errors import ConfigError
 from nayan.core.registry import resolve
 from nayan.parts.assignment import IGNORED
 from nayan.parts.boxes import iou_matrix, iou_pairs
@@ -48,11 +49,11 @@ entries = pytest.mark.parametrize(
 )
 
 
-def build(name: str) -> nn.Module:
+def build(name: str, *, side: int | None = None) -> nn.Module:
     """Return the network of an entry, as `DetectionTask.build` makes it."""
     torch.manual_seed(0)
     entry = MODELS[name]
-    side = SIDES.get(name, SIDE)
+    side = side or SIDES.get(name, SIDE)
     normalisation = {"mean": entry.preprocess.mean, "std": entry.preprocess.std}
     args = {**normalisation, **entry.args, **TINY.get(name, {}), "size": (side, side), "channels": 3}
     network: nn.Module = resolve(entry.build)(CLASSES, **args)
@@ -338,3 +339,12 @@ def test_every_candidate_is_told_what_to_find(network: Any, name: str) -> None:
         assert not assignment.positive[1].any()
         assert (assignment.weight[~assignment.positive] == 0).all()
     assert given[0].positive[0].any()
+
+
+@pytest.mark.parametrize(
+    "name", [entry.name for entry in MODELS if entry.multiple > 1 and not is_heavy(entry.name)]
+)
+def test_the_catalogue_says_what_the_side_of_the_input_is_a_multiple_of(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"is a multiple of {MODELS[name].multiple} px"):
+        build(name, side=SIDE + MODELS[name].multiple // 2)
+    build(name, side=SIDE + MODELS[name].multiple)

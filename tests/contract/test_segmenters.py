@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nayan.core.errors import ConfigError
 from nayan.core.registry import resolve
 from nayan.parts.losses.cross_entropy import dense_cross_entropy
 from nayan.parts.trace import trace_onnx
@@ -54,7 +55,7 @@ def size_of(name: str) -> tuple[int, int]:
     return side, side
 
 
-def build(name: str, *, channels: int = 3) -> nn.Module:
+def build(name: str, *, channels: int = 3, size: tuple[int, int] | None = None) -> nn.Module:
     """Return the network of an entry from its arguments and those that the task gives, on a tiny backbone."""
     if family(name) == "smp":
         pytest.importorskip("segmentation_models_pytorch")
@@ -64,7 +65,7 @@ def build(name: str, *, channels: int = 3) -> nn.Module:
     tiny: dict[str, Any] = {} if is_heavy(name) else {"backbone": "test_resnet"}
     if name == "unet":
         tiny = {"width": 4}
-    args = {**normalisation, **entry.args, **tiny, "size": size_of(name), "channels": channels}
+    args = {**normalisation, **entry.args, **tiny, "size": size or size_of(name), "channels": channels}
     network: nn.Module = resolve(entry.build)(CLASSES, **args)
     return network
 
@@ -294,3 +295,11 @@ def test_the_catalogue_says_how_many_parameters_the_published_network_has(entry:
     weights = _published().get_model_weights(entry.args["architecture"])
     assert entry.parameters == weights.DEFAULT.meta["num_params"]
     assert weights.DEFAULT.name in entry.weights
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in MODELS if entry.multiple > 1])
+def test_the_catalogue_says_what_the_side_of_the_input_is_a_multiple_of(name: str) -> None:
+    height, width = size_of(name)
+    with pytest.raises(ConfigError, match=f"is a multiple of {MODELS[name].multiple} px"):
+        build(name, size=(height, width + MODELS[name].multiple // 2))
+    build(name, size=(height, width + MODELS[name].multiple))

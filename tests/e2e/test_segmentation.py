@@ -13,10 +13,12 @@ from PIL import Image
 
 import nayan
 from nayan.cli import main
+from nayan.cli.train import run_document
 from nayan.core.errors import ConfigError, NotFound
+from nayan.core.events import Event
 from nayan.runtime.bundle import open_bundle
 from nayan.training.interrupt import Interrupted
-from nayan.training.run import Run
+from nayan.training.run import Run, Trained
 from tiny_runs import SignalAt, one_core, result_rows, resume_tiny, train_tiny, weights_hash
 
 SIZE = (64, 96)
@@ -78,15 +80,49 @@ def test_a_folder_of_masks_becomes_a_model_that_finds_their_classes(run: Run, to
     assert spec.preprocess.size == (64, 96)  # the shape that the pictures share
     assert all(check.passed for check in nayan.check_bundle(run.folder))
     result = nayan.val(run.folder, toys)
-    by_class = result["metrics"].pop("iou_per_class")
-    assert result["metrics"] == pytest.approx(dict(run.metrics))
-    assert np.mean(list(by_class.values())) == pytest.approx(run.metrics["miou"])
+    scores, told = result["metrics"], run_document(run)["metrics"]
+    assert scores.pop("iou_per_class") == pytest.approx(told["iou_per_class"])
+    assert scores == pytest.approx({name: told[name] for name in scores})
+    assert np.mean(list(told["iou_per_class"].values())) == pytest.approx(told["miou"])
+    assert list(told["iou_per_class"]) == ["ground", "ball", "brick"]
 
 
 def test_validation_while_training_gives_the_figures_of_the_bundle(run: Run) -> None:
     scores = [float(row["val_miou"]) for row in result_rows(run.folder)]
     metrics = open_bundle(run.folder).spec.metrics["val"]
     assert any(metrics["miou"] == pytest.approx(score, abs=1e-5) for score in scores)
+
+
+def test_how_maps_are_enlarged_is_written_down_where_nobody_said_it(run: Run) -> None:
+    assert open_bundle(run.folder).spec.model_args["up"] == "transposed"
+    assert "up: transposed  # auto: " in (run.folder / "config.yaml").read_text(encoding="utf-8")
+
+
+def told_while_training(data: Path, out: Path, **options: Any) -> tuple[Trained, list[tuple[str, str]]]:
+    """Train for an epoch; return what was trained, and (kind, text) of what was told."""
+    told: list[Event] = []
+    trained = train_tiny(data, out, told.append, **{**OPTIONS, "epochs": 1, **options})
+    return trained, [(event["event"], event["text"]) for event in told if "text" in event]
+
+
+def test_a_side_that_the_network_cannot_halve_is_rounded_and_told(toys: Path, tmp_path: Path) -> None:
+    trained, told = told_while_training(toys, tmp_path / "run", imgsz=42)
+    assert trained.setup.preprocess.size == (32, 48)
+    assert trained.setup.config.imgsz == 48
+    assert ("note", "--imgsz 42 becomes 48: the input of unet is a multiple of 16 px") in told
+
+
+def test_a_class_that_no_mask_of_training_shows_is_told_before_training(tmp_path: Path) -> None:
+    data = draw_toys(tmp_path / "toys", train=4, val=2)
+    for mask in (data / "train" / "masks").iterdir():
+        ids = np.array(Image.open(mask))
+        Image.fromarray(np.where(ids == 2, 0, ids).astype(np.uint8)).save(mask)
+    _, told = told_while_training(data, tmp_path / "run", imgsz=32)
+    warnings = [text for kind, text in told if kind == "warning"]
+    assert warnings == [
+        "the class brick is in val and test, but in no mask of train: "
+        "it cannot be learnt, and its IoU there is 0"
+    ]
 
 
 def test_predict_tells_areas_and_writes_masks(run: Run, toys: Path, tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ def test_statistics_follow_within_tens_of_steps_whatever_the_network_was_publish
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the two-stage one takes 160 s of one core, and a machine may be shared
 @pytest.mark.parametrize("name", ["fasterrcnn_mobilenet_v3_large_320_fpn", NAME])
 def test_it_learns_four_pictures_by_heart(name: str) -> None:
     torch.manual_seed(0)

@@ -145,6 +145,14 @@ def test_a_lamp_becomes_a_bright_disc_and_a_white_wall_stays_white() -> None:
     np.testing.assert_allclose(lens_blur(wall, everything, radius=10), 0.9, atol=0.01)
 
 
+def test_a_bright_room_has_no_lamps() -> None:
+    rng = np.random.default_rng(0)
+    folds = cv2.GaussianBlur(rng.normal(0, 1, (120, 120)).astype(np.float32), (0, 0), 4)
+    light = np.repeat(0.65 + 0.08 * folds[..., None] / folds.std(), 3, axis=2).astype(np.float32)
+    plain, blooming = (lens_blur(light, np.ones((120, 120)), radius=10, bloom=bloom) for bloom in (0.0, 6.0))
+    assert (blooming / plain).max() < 1.02
+
+
 @pytest.mark.parametrize("radius", [0.6, 2.0, 7.5, 30.0])
 def test_the_blur_is_the_mean_under_the_disc_whatever_its_size(radius: float) -> None:
     rng = np.random.default_rng(0)
@@ -214,6 +222,34 @@ def test_specks_are_not_the_person_and_nobody_is_an_error() -> None:
         matte(image, np.zeros(alpha.shape, np.float32))
     with pytest.raises(ShapeError, match="needs as many probabilities"):
         matte(image, probability[:9])
+
+
+@pytest.mark.parametrize(
+    ("centre", "radius", "kept"),
+    [((75, 188), 12, False), ((75, 158), 7, True), ((22, 178), 18, True)],
+    ids=["small and away", "small and near", "large and away"],
+)
+def test_another_part_is_the_person_where_it_is_near_or_large(
+    centre: tuple[int, int], radius: int, kept: bool
+) -> None:
+    _, alpha = scene()
+    y, x = np.mgrid[:150, :200]
+    part = np.hypot(y - centre[0], x - centre[1]) < radius
+    image = np.full((150, 200, 3), WALL, np.uint8)
+    image[(alpha > 0.5) | part] = SKIN
+    found = matte(image, np.where(part, np.float32(0.9), seen(alpha)))
+    assert (found[part].mean() > 0.8) == kept
+    assert found[75, 100] == 1
+
+
+@pytest.mark.parametrize(("said", "share"), [(0.3, 1.0), (0.02, 0.0)], ids=["unsure", "sure"])
+def test_a_hole_in_the_person_is_closed_unless_the_network_is_sure_of_it(said: float, share: float) -> None:
+    image, alpha = scene()
+    y, x = np.mgrid[:150, :200]
+    hole = np.hypot(y - 75, x - 100) < 8
+    image[hole] = WALL
+    found = matte(image, np.where(hole, np.float32(said), seen(alpha)))
+    assert found[75, 100] == share
 
 
 def test_a_picture_full_of_the_person_stays_as_it_is() -> None:

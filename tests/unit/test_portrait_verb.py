@@ -18,6 +18,7 @@ from nayan.runtime.golden import make_golden
 from nayan.runtime.predictor import Predictor
 from nayan.runtime.preprocess import Preprocess
 from nayan.runtime.spec import Spec
+from nayan.runtime.tiles import Tiling
 from nayan.tasks.segmentation.decode import decode
 from nayan.tasks.segmentation.portrait.making import background_of, person_index, person_probability
 
@@ -158,6 +159,16 @@ def test_a_threshold_that_was_fitted_becomes_one_half(model: Path, index: int) -
     )
     np.testing.assert_allclose(plain, (0.832, 0.168)[index], atol=1e-3)
     np.testing.assert_allclose(person_probability(fitted, image, index), 0.5, atol=1e-3)
+
+
+def test_a_model_that_looks_in_tiles_does_so_for_portraits_too(model: Path) -> None:
+    loaded = nayan.load(model)
+    image = np.zeros((100, 150, 3), np.uint8)
+    image[:, 70:73] = (200, 0, 0)  # lost in one look at 64 x 64 pixels
+    tiled = replace(loaded, spec=loaded.spec.with_(tiling=Tiling(64, whole=False, grid=32)))
+    seen = person_probability(tiled, image, 1)
+    np.testing.assert_allclose(seen[:, 70:73], 1, atol=1e-3)
+    np.testing.assert_allclose(seen[:, [69, 73]], 0.5, atol=1e-3)
 
 
 def test_the_person_is_who_is_named_or_can_be_meant() -> None:

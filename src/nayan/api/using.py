@@ -243,7 +243,8 @@ def val(
     predictor = in_tiles(open_predictor(bundle, backend, pictures=len(dataset)), tile, overlap)
     metric = resolve(CARDS[spec.task].metric)(classes)
     result = evaluate(predictor, dataset.samples, metric, batch=batch)
-    by_class = {"iou_per_class": metric.per_class()} if hasattr(metric, "per_class") else {}
+    per_class = CARDS[spec.task].per_class
+    by_class = {per_class: metric.per_class()} if per_class else {}
     return {
         "task": CARDS[spec.task].verb,
         "model": spec.model,

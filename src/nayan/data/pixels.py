@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,11 +22,28 @@ def count_pixels(data: Dataset, *, most: int = LOOKED_AT) -> NDArray[np.int64]:
     for row in spaced(len(data), most):
         target = data.samples[row].target
         if isinstance(target, MaskSource):
-            try:
+            with contextlib.suppress(NayanError):
                 counts += np.bincount(target.load().ids.ravel(), minlength=VOID + 1)
-            except NayanError:
-                continue
     return counts[: len(data.classes)]
+
+
+def unlearnt_classes(train: Dataset, others: Sequence[Dataset]) -> dict[str, list[str]]:
+    """Return {class: splits} of the classes that masks of other splits show and no mask of training does.
+
+    Of the others at most `LOOKED_AT` masks are read each; of training more only while a class is missing.
+    """
+    shown = {data.split: set(np.flatnonzero(count_pixels(data)).tolist()) for data in others}
+    missing = set().union(*shown.values())
+    for sample in train.samples:
+        if not missing:
+            break
+        if isinstance(sample.target, MaskSource):
+            with contextlib.suppress(NayanError):
+                missing -= set(np.unique(sample.target.load().ids).tolist())
+    return {
+        train.classes[index]: [split for split, seen in shown.items() if index in seen]
+        for index in sorted(missing)
+    }
 
 
 def median_frequency_weights(counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -23,6 +23,17 @@ Up = Literal["transposed", "bilinear", "nearest"]
 UPS: tuple[Up, ...] = get_args(Up)
 
 
+def usual_up(backbone: str | None) -> tuple[Up, str]:
+    """Return how a U-Net enlarges its maps unless told otherwise, and why.
+
+    >>> usual_up(None)[0], usual_up("mobilenetv2_100")[0]
+    ('transposed', 'bilinear')
+    """
+    if backbone is None:
+        return "transposed", "as in the paper, whose way down this is"
+    return "bilinear", "there is less to learn than with transposed, from few pictures in little time"
+
+
 def upsampling(inputs: int, channels: int, *, up: Up) -> nn.Module:
     """Return a layer (B, inputs, h, w) -> (B, channels, 2h, 2w).
 

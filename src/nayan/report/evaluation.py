@@ -69,6 +69,7 @@ def write_evaluation(
         "task": card.name,
         "split": data.split,
         "metrics": scores,
+        "by_class": {card.per_class: metric.per_class()} if card.per_class else {},
         "imgsz": max(preprocess.size),
         "tile": None if tiling is None else tiling.side,
         "details": metric.details(calibration=calibration, placements=placements),

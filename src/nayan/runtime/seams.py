@@ -10,7 +10,8 @@ the result is that of one look at the whole picture, as exactly as float32 can s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ from nayan.runtime.preprocess import LETTERBOX_GRAY
 
 Tile = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the picture; right and bottom exclusive, and may lie outside."""
+
+
+_Map = TypeVar("_Map")
+_Part = tuple[slice, slice]
 
 
 def cut_tile(image: Image, tile: Tile, *, fill: int = LETTERBOX_GRAY) -> NDArray[np.uint8]:
@@ -52,24 +57,48 @@ def join_masks(found: Iterable[tuple[Tile, SemanticMask]], size: Size) -> Semant
     >>> join_masks([((0, 0, 6, 1), one), ((4, 0, 10, 1), two)], (1, 10)).ids.tolist()
     [[1, 1, 1, 1, 1, 2, 2, 2, 2, 2]]
     """
-    height, width = size
     ids, scores = np.full(size, VOID, np.uint8), np.zeros(size, np.float32)
-    around = np.full(size, -1, np.int32)
     scored = True
-    for tile, mask in found:
+    for mask, pixels, part, own in _shares(found, size):
         if not isinstance(mask, SemanticMask):
             raise ConfigError(f"tiles of masks cannot be joined with {type(mask).__name__}")
-        left, top, right, bottom = tile
-        inside = (slice(top, min(bottom, height)), slice(left, min(right, width)))
-        part = (slice(0, inside[0].stop - top), slice(0, inside[1].stop - left))
-        mine = _shown_around(tile, size)[part]
-        better = mine > around[inside]
-        around[inside][better] = mine[better]
-        ids[inside][better] = mask.ids[part][better]
+        ids[pixels][own] = mask.ids[part][own]
         scored = scored and mask.scores is not None
         if mask.scores is not None:
-            scores[inside][better] = mask.scores[part][better]
+            scores[pixels][own] = mask.scores[part][own]
     return SemanticMask(ids, scores if scored else None)
+
+
+def join_maps(found: Iterable[tuple[Tile, NDArray[np.float32]]], size: Size) -> NDArray[np.float32]:
+    """Return one (height, width) map of values, put together from those of tiles as `join_masks` does.
+
+    >>> one, two = (np.full((1, 6), n, np.float32) for n in (1, 2))
+    >>> join_maps([((0, 0, 6, 1), one), ((4, 0, 10, 1), two)], (1, 10)).tolist()
+    [[1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0]]
+    """
+    joined = np.zeros(size, np.float32)
+    for values, pixels, part, own in _shares(found, size):
+        joined[pixels][own] = values[part][own]
+    return joined
+
+
+def _shares(
+    found: Iterable[tuple[Tile, _Map]], size: Size
+) -> Iterator[tuple[_Map, _Part, _Part, NDArray[np.bool_]]]:
+    """Yield what was found in each tile, with its part of the picture, the same in the tile, and its pixels.
+
+    The pixels of a tile are those around which no tile before it shows more.
+    """
+    height, width = size
+    around = np.full(size, -1, np.int32)
+    for tile, values in found:
+        left, top, right, bottom = tile
+        pixels = (slice(top, min(bottom, height)), slice(left, min(right, width)))
+        part = (slice(0, pixels[0].stop - top), slice(0, pixels[1].stop - left))
+        shown = _shown_around(tile, size)[part]
+        own = shown > around[pixels]
+        around[pixels][own] = shown[own]
+        yield values, pixels, part, own
 
 
 def _shown_around(tile: Tile, size: Size) -> NDArray[np.int32]:

@@ -86,6 +86,7 @@ CARDS = Catalog(
             metric="nayan.tasks.segmentation.metric:SegmentationMetric",
             draw="nayan.tasks.segmentation.draw",
             compact="nayan.tasks.segmentation.packed:compact",
+            per_class="iou_per_class",
             default_model="unet",
             photo_model="unet_mobilenetv2_100",
             recipe=Recipe(

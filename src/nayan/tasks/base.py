@@ -155,6 +155,17 @@ class Task(ABC):
         """
         return {}
 
+    def choices(
+        self,
+        entry: Entry,  # noqa: ARG002
+        args: Mapping[str, Any],  # noqa: ARG002
+    ) -> dict[str, tuple[Any, str]]:
+        """Return the options that `args` leave open to the entry's builder: what it chooses, and why.
+
+        They are written down, so that a later builder that chooses otherwise still builds the same network.
+        """
+        return {}
+
     @abstractmethod
     def collate(self, items: Sequence[Item]) -> Batch:
         """Stack items into a batch."""

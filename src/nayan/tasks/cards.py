@@ -32,6 +32,7 @@ class Entry:
             it is made, such as {"proposals": {"method": "selective_search", "count": 300}}.
         fixed_size: whether its layers only fit the size of input that it was built for.
         own_backbones: values of `--backbone` that are of our making: nobody publishes weights of them.
+        multiple: in px; the side of the input is a multiple of it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Entry:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     fixed_size: bool = False
     own_backbones: tuple[str, ...] = ()
+    multiple: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class TaskCard:
         look: the explanation that is proposed after a training.
         compact: what is kept of each prediction of an evaluation until its worst pictures are known; empty
             where predictions are small.
+        per_class: what the `per_class()` of the metric is called among the scores; empty where it has none.
     """
 
     name: str
@@ -147,6 +150,7 @@ class TaskCard:
     prelabels: str = ""
     look: str = "cam"
     compact: str = ""
+    per_class: str = ""
     photo_model: str = ""
     about: tuple[str, ...] = ()
     default_for: Mapping[str, str] = field(default_factory=dict)

@@ -26,7 +26,7 @@ from nayan.core.errors import ConfigError, DataError, NayanError, Stopped
 from nayan.core.events import EventLog, Listener, read_events
 from nayan.core.types import Boxes, Dataset, Label, MaskSource
 from nayan.data.fingerprint import fingerprint
-from nayan.data.pixels import count_pixels
+from nayan.data.pixels import count_pixels, unlearnt_classes
 from nayan.runtime.fsio import write_file
 from nayan.runtime.spec import Spec
 from nayan.training.checkpoint import Checkpoint, load_checkpoint
@@ -57,7 +57,7 @@ class Run:
         model: name of the catalogue entry.
         data: what it was trained on.
         split: on which `metrics` were measured.
-        metrics: named scores of the bundle.
+        metrics: named scores of the bundle; of segmenters also "iou_per_class", by the names of the classes.
         bundle: what is deployed.
         report: the page to read.
         seconds: from the start of the command.
@@ -68,7 +68,7 @@ class Run:
     model: str
     data: Path
     split: str
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Any]
     bundle: Path
     report: Path
     seconds: float
@@ -290,6 +290,14 @@ def _log_start(log: EventLog, setup: Setup, data_id: str) -> None:
     )
     for note in splits.notes:
         log("note", text=note)
+    others = [data for data in (splits.val, splits.test) if data is not None]
+    for name, where in unlearnt_classes(splits.train, others).items():
+        log(
+            "warning",
+            text=f"the class {name} is in {' and '.join(where)}, but in no mask of train: "
+            "it cannot be learnt, and its IoU there is 0",
+            hint="move pictures of it into train, or leave it out with --classes",
+        )
 
 
 def _counts(data: Dataset) -> dict[str, int]:

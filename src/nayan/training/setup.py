@@ -128,12 +128,7 @@ def set_up(
     if views is not None:
         log("note", text=f"train: {learnt.notes[-1]}")
     looks = look_at(learnt)
-    if "MaskSource" in card.targets and config.imgsz is None:
-        choose("imgsz", *choose_longer_side(looks.sizes))
-    elif config.imgsz is None and not card.backbone_is_model and entry.preprocess.fit == "letterbox":
-        truths = [s.target for s in learnt.samples if isinstance(s.target, Boxes)]
-        side, why = choose_side(truths, looks.sizes, most=entry.preprocess.size[0])
-        choose("imgsz", side, why)
+    _choose_side(choose, card, entry, learnt=learnt, looks=looks, log=log)
     preprocess = _preprocess(
         entry,
         choose.config,
@@ -171,6 +166,9 @@ def set_up(
         preprocess = _as_stated(preprocess, file)
     args = _model_args(choose.config, card, entry, preprocess)
     args |= task.data_args(entry, learnt, preprocess=preprocess)
+    for name, (value, why) in task.choices(entry, args).items():
+        choose(name, value, why)
+        args[name] = value
     network: Any = task.build(entry, learnt.classes, **args)
     report = load_weights(network, (file or source) if fetch_weights else "none", entry)
     log("note", text=report.summary)
@@ -214,6 +212,27 @@ class _Choices:
         if getattr(self.config, name) != value:
             self.config = self.config.model_copy(update={name: value})
             self.origins[name] = f"auto: {why}"
+
+
+def _choose_side(
+    choose: _Choices, card: TaskCard, entry: Entry, *, learnt: Dataset, looks: Looks, log: EventLog
+) -> None:
+    """Choose the side of the input where nobody said it, and round it to what the network can halve."""
+    if "MaskSource" in card.targets:
+        choose("imgsz", *choose_longer_side(looks.sizes))
+    elif not card.backbone_is_model and entry.preprocess.fit == "letterbox":
+        truths = [s.target for s in learnt.samples if isinstance(s.target, Boxes)]
+        choose("imgsz", *choose_side(truths, looks.sizes, most=entry.preprocess.size[0]))
+    asked = choose.config.imgsz
+    multiple = (
+        max(entry.multiple, STRIDE) if choose.config.backbone and entry.multiple > 1 else entry.multiple
+    )
+    if asked is None or asked % multiple == 0:
+        return
+    side = max(1, round(asked / multiple)) * multiple
+    why = f"the input of {entry.name} is a multiple of {multiple} px"
+    log("note", text=f"--imgsz {asked} becomes {side}: {why}")
+    choose.always("imgsz", side, f"{asked} was asked for, and {why}")
 
 
 def _check_multi_scale(config: TrainConfig, card: TaskCard, entry: Entry, size: Size) -> None:

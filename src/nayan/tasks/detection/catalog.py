@@ -127,6 +127,7 @@ YOLO_LADDER = (
         licence="Apache-2.0",
         fixed_size=True,  # dense layers
         own_backbones=("tiny", "paper"),
+        multiple=32,
     ),
     Entry(
         "yolo_v2",
@@ -137,6 +138,7 @@ YOLO_LADDER = (
         licence="Apache-2.0",
         fitted={"anchors": 5},
         own_backbones=("tiny", "darknet19"),
+        multiple=32,
     ),
     Entry(
         "yolo_v3",
@@ -147,6 +149,7 @@ YOLO_LADDER = (
         licence="Apache-2.0",
         fitted={"anchors": 9},
         own_backbones=("tiny", "darknet53"),
+        multiple=32,
     ),
 )
 
@@ -224,6 +227,7 @@ def _yolo(scale: str, summary: str) -> Entry:
         licence="Apache-2.0",
         args={"scale": scale or "n"},
         explain=("neck", "head"),
+        multiple=32,
     )
 
 

@@ -30,6 +30,7 @@ def _unet(name: str, summary: str, *, weights: str = "", args: Mapping[str, Any]
         args=args or {},
         gray=True,
         explain=("decoder",),
+        multiple=32 if args else 16,  # four times halved, on a backbone five times
     )
 
 
@@ -57,6 +58,7 @@ def _fcn(stride: int, summary: str) -> Entry:
         args={"stride": stride},
         gray=True,
         explain=("scores",),
+        multiple=32,
     )
 
 
@@ -80,6 +82,7 @@ def _smp(architecture: str, summary: str, *, paper: str) -> Entry:
         args={"architecture": architecture},
         gray=True,
         explain=("decoder",),
+        multiple=32,
     )
 
 

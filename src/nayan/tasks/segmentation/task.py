@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nayan.core.errors import LabelError
 from nayan.core.registry import resolve
 from nayan.core.types import VOID, MaskSource, SemanticMask
+from nayan.parts.upsample import usual_up
 from nayan.tasks.base import Batch, Item, Judged, Task, check_arguments
 from nayan.tasks.cards import Entry
 from nayan.tasks.segmentation.decode import probability_map
@@ -67,6 +68,12 @@ class SegmentationTask(Task):
         check_arguments(entry.name, args, inspect.signature(builder).parameters)
         network: nn.Module = builder(classes, **{**normalisation, **entry.args, **args})
         return network
+
+    def choices(self, entry: Entry, args: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+        """Return how the decoder enlarges its maps, where the network has a choice and nobody made it."""
+        if args.get("up") or "up" not in inspect.signature(resolve(entry.build)).parameters:
+            return {}
+        return {"up": usual_up(args.get("backbone"))}
 
     def collate(self, items: Sequence[Item]) -> Batch:
         """Stack items: images (B, C, h, w) uint8 in channels_last order, masks (B, h, w) int64.

@@ -31,7 +31,7 @@ from nayan.core.types import Size
 from nayan.parts.decoder import DoubleConv, UNetDecoder
 from nayan.parts.normalise import Normalise
 from nayan.parts.pyramid import Pyramid, build_pyramid
-from nayan.parts.upsample import Interpolate, Up, check_multiple
+from nayan.parts.upsample import Interpolate, Up, check_multiple, usual_up
 from nayan.tasks.segmentation.network import SegmentationRaw, Segmenter
 
 WIDTHS = {2: 16, 4: 32, 8: 64, 16: 128}
@@ -104,9 +104,8 @@ def unet(
         backbone: name of a timm network that gives maps at strides 4 to 32, such as "mobilenetv2_100"; None
             for the paper's own way down.
         width: channels of the first size of the paper's own; 64 there.
-        up: how maps are made larger: "transposed" learns it, "bilinear" and "nearest" are rules. None: the
-            paper's "transposed" on the paper's own way down; "bilinear" on a backbone, whose user has few
-            pictures and little time: it has less to learn.
+        up: how maps are made larger: "transposed" learns it, "bilinear" and "nearest" are rules; None for
+            what is `usual_up`.
         skips: False takes the bridges away, to see what they carry.
         channels: of the pictures.
         size: (height, width) of the input, multiples of 32, or of 16 without a backbone.
@@ -136,7 +135,7 @@ def unet(
         sees = finest_pyramid(backbone, channels=channels, size=size)
         widths = [WIDTHS[stride] for stride in sees.strides[:-1]]
         at_head = dropout
-    up = up or ("transposed" if backbone is None else "bilinear")
+    up = up or usual_up(backbone)[0]
     decoder = UNetDecoder(sees.channels, widths, strides=sees.strides[:-1], up=up, skips=skips)
     head = Head(decoder.channels, len(classes), stride=sees.strides[0], dropout=at_head)
     stages = [("backbone", sees), ("decoder", decoder), ("head", head)]

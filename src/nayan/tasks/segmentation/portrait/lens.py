@@ -67,13 +67,19 @@ def lens_blur(light: Floats, weight: Floats, *, radius: float, bloom: float = BL
 
 
 def _brightened(colours: Floats, known: Floats, kernel: Floats, bloom: float) -> Floats:
-    """Return the light with small highlights as bright as lamps are; a white wall or sky stays as it is."""
+    """Return the light with small highlights as bright as lamps are.
+
+    A white wall or sky stays as it is, and so does what is bright in a bright room: a lamp is at least half
+    as bright again as what is around it.
+    """
     top = colours.max(axis=2)
     level = np.clip((top - BRIGHT) / (WHITE - BRIGHT), 0, 1)
     level = level * level * (3 - 2 * level) * (known > 0.5)
-    wide = cv2.blur(level, (2 * kernel.shape[0] + 1,) * 2, borderType=cv2.BORDER_REFLECT)
+    window = (2 * kernel.shape[0] + 1,) * 2
+    wide, around = (cv2.blur(each, window, borderType=cv2.BORDER_REFLECT) for each in (level, top))
     alone = np.clip(1 - 4 * wide, 0, 1)
-    brighter: Floats = colours * (1 + bloom * level * alone)[..., None]
+    darker = np.clip(1 - 1.5 * np.asarray(around) / np.maximum(top, 1e-4), 0, 1)
+    brighter: Floats = colours * (1 + bloom * level * alone * darker)[..., None]
     return brighter.astype(np.float32)
 
 

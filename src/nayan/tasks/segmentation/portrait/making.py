@@ -14,6 +14,7 @@ from nayan.core.errors import ConfigError, DataError, NotFound
 from nayan.core.image import open_image
 from nayan.core.types import Image, Sample
 from nayan.runtime.predictor import Predictor
+from nayan.runtime.seams import cut_tile, join_maps
 from nayan.tasks.segmentation.colours import is_ground
 from nayan.tasks.segmentation.decode import probability_map
 from nayan.tasks.segmentation.portrait.closed_form import Floats
@@ -83,15 +84,18 @@ def person_index(classes: Sequence[str], name: str | None) -> int:
 
 
 def person_probability(predictor: Predictor, image: Image, index: int) -> Floats:
-    """Return (H, W), how probable a class is in each pixel of a picture.
+    """Return (H, W), how probable a class is in each pixel of a picture, looked at in the tiles of the spec.
 
     Of two classes with a threshold that was fitted on validation, the probability is bent so that the
     threshold comes to lie at one half.
     """
-    spec = predictor.spec
-    pixels, placement = spec.preprocess(image)
-    raw = predictor.run(pixels[None])
-    probability = probability_map(np.asarray(raw["probabilities"][0], np.float32), placement, index)
+    spec, size = predictor.spec, (image.shape[0], image.shape[1])
+    if spec.tiling is None:
+        probability = _one_look(predictor, image, index)
+    else:
+        views = spec.tiling.views(size)
+        looks = ((tile, _one_look(predictor, cut_tile(image, tile), index)) for tile in views)
+        probability = join_maps(looks, size)
     thresholds = spec.decode_args.get("thresholds")
     if not thresholds:
         return probability
@@ -99,6 +103,12 @@ def person_probability(predictor: Predictor, image: Image, index: int) -> Floats
     least = second if index == 1 else 1 - second
     bent = np.interp(probability, (0.0, least, 1.0), (0.0, 0.5, 1.0))
     return bent.astype(np.float32)
+
+
+def _one_look(predictor: Predictor, image: Image, index: int) -> Floats:
+    pixels, placement = predictor.spec.preprocess(image)
+    raw = predictor.run(pixels[None])
+    return probability_map(np.asarray(raw["probabilities"][0], np.float32), placement, index)
 
 
 def make_portraits(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nayan.core.errors import DataError, ShapeError
 from nayan.core.types import Image
 from nayan.tasks.segmentation.portrait.closed_form import Floats, Windows, solve
+from nayan.tasks.segmentation.portrait.person import whole_person
 
 INNER, OUTER = 0.012, 0.02
 """How far inside and outside of its border person and background are beyond doubt, as shares of the picture's
@@ -28,9 +29,6 @@ and where it is not."""
 
 STEEP = 3.0
 """How many times steeper than the network's its border is taken to be: it sees few pixels, all blurred."""
-
-SPECK = 0.02
-"""Share of the largest part of the person below which another part is taken for a mistake."""
 
 CUT = 0.15
 """Alpha below this is none, and above 1 minus this all: colours that are a little alike make a veil."""
@@ -57,29 +55,21 @@ def matte(image: Image, probability: Floats, *, feather: float = 0.0) -> Floats:
         raise ShapeError(
             f"a picture of {image.shape[:2]} needs as many probabilities, got {probability.shape}"
         )
-    person = _largest_parts(np.asarray(probability > 0.5))
+    probability = whole_person(probability)
+    person = probability > 0.5
     if not person.any():
         raise DataError(
             "no person was found in the picture",
             hint="try a picture in which the person is larger, or another class with --person",
         )
     inside, outside = _certain(person)
-    sure = (2 * np.asarray(probability, np.float32) - 1) ** 2
+    sure = (2 * probability - 1) ** 2
     trust = np.where(inside | outside, CERTAIN, BELIEVED * sure + DOUBTED)
     steep = np.clip(STEEP * (probability - 0.5) + 0.5, 0, 1)
     alpha = _solved(image, np.where(outside, 0, np.where(inside, 1, steep)), trust)
     alpha = np.clip((alpha - CUT) / (1 - 2 * CUT), 0, 1)
     alpha = np.where(inside, 1, np.where(outside, 0, alpha)).astype(np.float32)
     return np.asarray(cv2.GaussianBlur(alpha, (0, 0), feather), np.float32) if feather > 0 else alpha
-
-
-def _largest_parts(person: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the person without specks."""
-    _, parts, stats, _ = cv2.connectedComponentsWithStats(person.astype(np.uint8), connectivity=8)
-    areas = np.array(stats)[:, cv2.CC_STAT_AREA]
-    areas[0] = 0
-    kept: NDArray[np.bool_] = (areas >= max(1, SPECK * areas.max()))[parts]
-    return kept
 
 
 def _certain(person: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
