@@ -7,6 +7,8 @@ from nayan.tasks.generation.cards import GENERATE
 
 _OF_EMBEDDERS = ("pooling", "dim", "margin", "far")
 """Options of training that only embedders know."""
+_OF_GENERATORS = ("gradient_penalty", "spectral_norm", "diffaug", "ttur")
+"""Options of training that only networks know that draw."""
 
 CARDS = Catalog(
     "task",
@@ -32,7 +34,7 @@ CARDS = Catalog(
                     "adamw": {"small": 5e-3, "scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
                     "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.1, "tune": 0.02},
                 },
-                ignores=("loss", "up", "progressive", *_OF_EMBEDDERS),
+                ignores=("loss", "up", "progressive", *_OF_EMBEDDERS, *_OF_GENERATORS),
             ),
             backbone_is_model=True,
         ),
@@ -60,6 +62,7 @@ CARDS = Catalog(
                 cached=False,
                 ignores=(
                     *_OF_EMBEDDERS,
+                    *_OF_GENERATORS,
                     "label_smoothing",
                     "dropout",
                     "cutmix",
@@ -102,7 +105,7 @@ CARDS = Catalog(
                 cached=False,
                 settled=False,
                 progressive=0.75,
-                ignores=("dropout", "mixup", "cutmix", "views", "head", *_OF_EMBEDDERS),
+                ignores=("dropout", "mixup", "cutmix", "views", "head", *_OF_EMBEDDERS, *_OF_GENERATORS),
             ),
         ),
         TaskCard(
@@ -139,6 +142,7 @@ CARDS = Catalog(
                     "loss",
                     "up",
                     "progressive",
+                    *_OF_GENERATORS,
                 ),
             ),
         ),
