@@ -1,5 +1,7 @@
 """The tasks that nayan knows: one card each, strings and numbers only."""
 
+from collections.abc import Sequence
+
 from nayan.core.errors import NotFound
 from nayan.core.registry import Catalog, resolve
 from nayan.tasks.cards import Entry, Recipe, TaskCard
@@ -172,6 +174,21 @@ def cards_of(verb: str) -> list[TaskCard]:
         verbs = dict.fromkeys(card.verb for card in CARDS)
         raise NotFound("task", verb, [*verbs, *(card.name for card in CARDS)])
     return cards
+
+
+def wanted_of(cards: Sequence[TaskCard]) -> tuple[str, ...]:
+    """Return which types of ground truth data may have for one of these cards, as `data.splits` takes them.
+
+    Where pictures are their own truth, data need none; what is known of whole pictures is kept.
+
+    >>> wanted_of(cards_of("detect"))
+    ('Boxes',)
+    """
+    wanted = dict.fromkeys(target for card in cards for target in (*card.targets, *card.about))
+    if "Original" not in wanted:
+        return tuple(wanted)
+    del wanted["Original"]
+    return (*dict.fromkeys((*wanted, "Label")), "None")
 
 
 def card_of_model(verb: str, model: str) -> TaskCard:
