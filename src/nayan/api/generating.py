@@ -50,8 +50,8 @@ def generate(
         backend: as for `load`.
 
     Returns:
-        `{"file", "seed", "number"}` a picture, with its "label" where there is one; then `{"file", "kind"}` of
-        the grid and the way.
+        `{"file", "seed", "number"}` a picture, with its "label" where there is one; then `{"file", "kind"}`
+        of the grid and the way.
 
     Raises:
         ConfigError: if the model does not draw from noise, an option is impossible, or `label` is given to a
@@ -114,9 +114,7 @@ def _write(
     return rows
 
 
-def _write_together(
-    pictures: list[Image], folder: Path, *, grid: bool, way: bool
-) -> list[dict[str, Any]]:
+def _write_together(pictures: list[Image], folder: Path, *, grid: bool, way: bool) -> list[dict[str, Any]]:
     from nayan.tasks.generation.mosaic import mosaic
 
     rows = []

@@ -16,15 +16,19 @@ def generate(
     /,
     *,
     n: Annotated[int, Parameter(name=["-n", "--n"], help="how many pictures", metavar="N")] = 16,
-    out: Annotated[
-        Path, Parameter(help="write into this folder", metavar="DIR", show_default=True)
-    ] = Path("runs/generated"),
+    out: Annotated[Path, Parameter(help="write into this folder", metavar="DIR", show_default=True)] = Path(
+        "runs/generated"
+    ),
     seed: Annotated[int, Parameter(help="of the noise; the same seed draws the same pictures")] = 0,
     label: Annotated[
         str | None,
-        Parameter(help="the class to draw [default: all in turn, where the model knows classes]", metavar="NAME"),
+        Parameter(
+            help="the class to draw [default: all in turn, where the model knows classes]", metavar="NAME"
+        ),
     ] = None,
-    grid: Annotated[bool, Parameter(help="also write all of them on one sheet, grid.png", negative="")] = False,
+    grid: Annotated[
+        bool, Parameter(help="also write all of them on one sheet, grid.png", negative="")
+    ] = False,
     interpolate: Annotated[
         bool, Parameter(help="draw the way from one picture to another; also as way.gif", negative="")
     ] = False,

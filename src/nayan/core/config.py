@@ -99,6 +99,7 @@ class TrainConfig(BaseModel):
     spectral_norm: bool = False  # bounds the layers of a discriminator
     diffaug: tuple[Literal["colour", "translation", "cutout"], ...] | None = None  # before it looks
     ttur: float | None = Field(default=None, gt=0)  # its rate, in units of the generator's
+    features: Text | None = None  # by which drawn pictures are compared with real ones
     margin: float | None = Field(default=None, gt=0)  # of an embedder's loss
     far: float = Field(default=1e-3, gt=0, lt=1)  # strangers that may pass for the same
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)

@@ -1,4 +1,4 @@
-"""Drawing with a trained generator: noise that a seed decides, classes that are asked for, ways between. No torch."""
+"""Drawing with a trained generator: noise of a seed, classes that are asked for, ways between. No torch."""
 
 # N pictures, Z numbers of noise
 
