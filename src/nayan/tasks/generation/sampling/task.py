@@ -134,7 +134,8 @@ class SamplingTask(Task):
         shown = self._shown[1] if self._shown is not None and self._shown[0] is batch else None
         self._shown = None
         probe: Literal["between", "data"] = "between" if self.loss == "wasserstein" else "data"
-        turn = Turn(GENERATOR) if drawing else Turn(DISCRIMINATOR, shown, probe if self.penalty else "")
+        probed = self.penalty > 0 and torch.is_grad_enabled()  # a slope is asked for by a gradient
+        turn = Turn(GENERATOR) if drawing else Turn(DISCRIMINATOR, shown, probe if probed else "")
         raw: SamplingRaw = model(batch.images, turn, **self._asked(model, batch))
         assert raw.fake is not None
         if drawing:
