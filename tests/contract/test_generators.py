@@ -142,9 +142,7 @@ class TestEveryEntry:
         assert torch.equal(*drawn)
 
     @pytest.mark.parametrize("channels", [1, 3])
-    def test_its_bundle_draws_what_the_network_draws(
-        self, name: str, tmp_path: Path, channels: int
-    ) -> None:
+    def test_its_bundle_draws_what_the_network_draws(self, name: str, tmp_path: Path, channels: int) -> None:
         task, network = build(name, channels=channels)
         pictures = [np.full((20, 24, 3), value, np.uint8) for value in (10, 90, 200)]
         report = save_bundle(

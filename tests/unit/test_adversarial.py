@@ -25,7 +25,10 @@ def test_the_losses_are_those_of_their_papers() -> None:
         "minimax": (-(p.log().mean() + (1 - q).log().mean()), (1 - q).log().mean()),
         "non_saturating": (-(p.log().mean() + (1 - q).log().mean()), -q.log().mean()),
         "hinge": ((1 - REAL).clamp(min=0).mean() + (1 + FAKE).clamp(min=0).mean(), -FAKE.mean()),
-        "least_squares": ((REAL - 1).pow(2).mean() / 2 + FAKE.pow(2).mean() / 2, (FAKE - 1).pow(2).mean() / 2),
+        "least_squares": (
+            (REAL - 1).pow(2).mean() / 2 + FAKE.pow(2).mean() / 2,
+            (FAKE - 1).pow(2).mean() / 2,
+        ),
         "wasserstein": (FAKE.mean() - REAL.mean(), -FAKE.mean()),
     }
     assert set(expected) == set(ADVERSARIAL)

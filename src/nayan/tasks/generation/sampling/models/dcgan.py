@@ -56,7 +56,7 @@ def dcgan(
 
     >>> network = dcgan((), channels=1, size=(28, 28))
     >>> sum(p.numel() for p in network.generator.parameters())
-    760705
+    759681
     """
     discriminator: nn.Module = Discriminator(
         StridedEncoder(
