@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_a_run_ends_with_a_bundle_scores_and_a_page_that_shows_what_it_draws(run
     assert (spec.preprocess.size, spec.preprocess.channels) == ((16, 16), 1)
     assert spec.preprocess.mean == (0.5,)
     page = run.report.read_text(encoding="utf-8")
-    for told in ("KID", "Drawn", "How it learned to draw", "Is it copied?", "D(G(z)), of drawn ones"):
+    for told in ("KID", "Drawn", "How it learned to draw", "Is it copied?", "D(G(z)), drawn"):
         assert told in page
     assert page.count("data:image/") >= 4
     films = sorted(path.name for path in (run.folder / "evaluation" / "film").iterdir())
@@ -92,7 +93,7 @@ def test_a_class_can_be_asked_for_on_a_sheet_or_on_the_way_to_another_picture(
     assert [row.get("label", row.get("kind")) for row in rows] == [*["dot"] * 6, "grid", "way"]
     drawn = [np.asarray(Image.open(row["file"])) for row in rows[:6]]
     assert drawn[0].shape == (16, 16, 3)
-    steps = [np.abs(a.astype(int) - b).mean() for a, b in zip(drawn, drawn[1:], strict=False)]
+    steps = [np.abs(a.astype(int) - b).mean() for a, b in pairwise(drawn)]
     assert max(steps) < np.abs(drawn[0].astype(int) - drawn[-1]).mean()
     with Image.open(tmp_path / "way.gif") as way:
         assert way.n_frames == 10  # type: ignore[attr-defined]

@@ -41,13 +41,13 @@ GENERATE: tuple[TaskCard, ...] = (
         look="summary",
         exhibit=f"{_AT}.sampling.exhibit:exhibit",
         charts={
-            "train_D(x)": (_BELIEF, "D(x), of real pictures"),
-            "train_D(G(z))": (_BELIEF, "D(G(z)), of drawn ones"),
+            "train_D(x)": (_BELIEF, "D(x), real"),
+            "train_D(G(z))": (_BELIEF, "D(G(z)), drawn"),
             "val_kid": ("KID", "validation"),
             "val_fid": ("FID", "validation"),
         },
         recipe=Recipe(
-            best_by="kid",
+            best_by="fid",  # of as many pictures each epoch; of so few, KID is noisier
             best_is="lowest",
             scratch_pictures=150_000,
             tune_pictures=0,
