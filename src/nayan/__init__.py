@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nayan.api.bundles import check_bundle, export
     from nayan.api.data import convert, doctor, sample, split
+    from nayan.api.generating import generate
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
@@ -43,6 +44,7 @@ _ADDRESSES = {
     "embed": "nayan.api.searching",
     "explain": "nayan.api.inside",
     "export": "nayan.api.bundles",
+    "generate": "nayan.api.generating",
     "index": "nayan.api.searching",
     "load": "nayan.api.using",
     "models": "nayan.api.inside",
@@ -73,6 +75,7 @@ __all__ = [
     "embed",
     "explain",
     "export",
+    "generate",
     "index",
     "load",
     "models",

@@ -35,6 +35,7 @@ DEMOS: dict[str, dict[str, Any]] = {
         "ema": 0.95,
     },
     "embedding": {"model": "supcon", "weights": "none", "imgsz": 32, "epochs": 12},
+    "generation": {"model": "dcgan", "epochs": 24},
 }
 """How the demo of each task trains: each within two minutes on two cores. A detector that sees
 each picture 14 times has no time to learn from quarters and scales, and few steps to average over."""
@@ -49,7 +50,7 @@ def demo(
 
     Args:
         out: a new folder; None for the first of demo, demo2, ... that is free.
-        task: "classify", "detect", "segment" or "compare".
+        task: "classify", "detect", "segment", "compare" or "generate".
         on_event: called with every event.
 
     Returns:

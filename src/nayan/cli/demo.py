@@ -13,7 +13,7 @@ from nayan.cli.val import scores_text
 
 def demo(
     *,
-    task: Annotated[str, Parameter(help="classify, detect, segment or compare")] = "classify",
+    task: Annotated[str, Parameter(help="classify, detect, segment, compare or generate")] = "classify",
     out: Annotated[
         Path | None, Parameter(help="a new folder; by default demo, demo2, ...", metavar="DIR")
     ] = None,

@@ -79,6 +79,9 @@ class Recipe:
         ignores: options of training that mean nothing to the task; to give one is an error.
         own_range: whether pixels are always normalised as the entry says, since what the network draws has
             that range, and never by the mean of the data.
+        multiple: where the side of the input follows the data: it is that of the usual picture, down to a
+            multiple of this and at most what the entry was made for; 0: it is what the entry was made for.
+        augment: what happens to training pictures where the user does not say: the name of a policy.
     """
 
     best_by: str
@@ -95,6 +98,8 @@ class Recipe:
     ignores: tuple[str, ...] = ()
     best_is: Literal["share", "highest", "lowest"] = "share"
     own_range: bool = False
+    multiple: int = 0
+    augment: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,11 @@ class TaskCard:
         prelabels: from predictions to files of annotations, see `tasks.detection.prelabels`; empty where no
             format of annotations can hold them.
         look: the explanation that is proposed after a training.
+        exhibit: what is looked at once a network is trained, beside its scores: a function of (predictor,
+            data, what was learnt from, folder) that writes pictures into the folder and returns facts for the
+            report; empty where predictions show everything.
+        charts: of columns of `results.csv` that are neither losses nor scores of [0, 1]: the title of their
+            chart and the name of their line.
         compact: what is kept of each prediction of an evaluation until its worst pictures are known; empty
             where predictions are small.
         per_class: what the `per_class()` of the metric is called among the scores; empty where it has none.
@@ -151,6 +161,8 @@ class TaskCard:
     look: str = "cam"
     compact: str = ""
     per_class: str = ""
+    exhibit: str = ""
+    charts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     photo_model: str = ""
     about: tuple[str, ...] = ()
     default_for: Mapping[str, str] = field(default_factory=dict)

@@ -38,6 +38,8 @@ def choose_augment(
             f"--augment turned is for identities, this is {card.name}: turned classes stay the same",
             hint="use auto, symbol or none",
         )
+    if name == "auto":
+        name = card.recipe.augment
     if "MaskSource" in card.targets:
         if name == "auto":
             name = choose_policy(name, looks.sizes, gray=looks.gray)[0]
