@@ -44,6 +44,9 @@ class What:
         Parameter(help="of an embedder: the mean of its last map, the generalised mean, or every cell"),
     ] = None
     dim: Annotated[int | None, Parameter(help="how many values an embedding has")] = None
+    width: Annotated[
+        int | None, Parameter(help="of a translator: maps of its first layer [default: 16]")
+    ] = None
     classes: Annotated[
         tuple[str, ...] | None,
         Parameter(help="use only this class; repeat for more", metavar="NAME", negative=""),
@@ -163,6 +166,16 @@ class Learning:
     ] = None
     ttur: Annotated[
         float | None, Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F")
+    ] = None
+    cycle: Annotated[
+        float | None, Parameter(help="of a translator: weight of the way back [default: 10]", metavar="F")
+    ] = None
+    identity: Annotated[
+        float | None,
+        Parameter(
+            help="of a translator: weight of leaving alone what needs no translation; 0 is faster [default: 5]",
+            metavar="F",
+        ),
     ] = None
     margin: Annotated[float | None, Parameter(help="how far apart an embedder keeps different ones")] = None
     far: Annotated[

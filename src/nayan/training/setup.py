@@ -254,9 +254,9 @@ def _progressive(card: TaskCard, entry: Entry, size: Size, *, pretrained: bool) 
     return card.recipe.progressive, "a third of the time"
 
 
-_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur")
+_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur", "cycle", "identity")
 """Options that a task takes, unless its card ignores them."""
-_OF_BUILDERS = ("up", "pooling", "dim", "margin", "spectral_norm", "diffaug")
+_OF_BUILDERS = ("up", "pooling", "dim", "margin", "width", "spectral_norm", "diffaug")
 """Options that the builder of a network takes, where they are given."""
 
 LEAST_TILE = 32
