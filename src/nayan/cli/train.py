@@ -44,6 +44,13 @@ class What:
         Parameter(help="of an embedder: the mean of its last map, the generalised mean, or every cell"),
     ] = None
     dim: Annotated[int | None, Parameter(help="how many values an embedding has")] = None
+    scale: Annotated[
+        Literal[2, 4] | None, Parameter(help="how many times larger super resolution makes a picture")
+    ] = None
+    adversarial: Annotated[
+        bool | None,
+        Parameter(help="restored pictures also have to look real to a second network", negative=""),
+    ] = None
     classes: Annotated[
         tuple[str, ...] | None,
         Parameter(help="use only this class; repeat for more", metavar="NAME", negative=""),

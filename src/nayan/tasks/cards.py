@@ -77,6 +77,8 @@ class Recipe:
         ignores: options of training that mean nothing to the task; to give one is an error.
         own_range: whether pixels are always normalised as the entry says, since what the network draws has
             that range, and never by the mean of the data.
+        multiple: where the side of the input follows the data: it is that of the usual picture, down to a
+            multiple of this and at most what the entry was made for; 0: it is what the entry was made for.
     """
 
     best_by: str
@@ -93,6 +95,7 @@ class Recipe:
     ignores: tuple[str, ...] = ()
     best_is: Literal["share", "highest", "lowest"] = "share"
     own_range: bool = False
+    multiple: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ def choose_augment(
     policy, augment = choose_policy(name, looks.sizes, gray=looks.gray)
     if "Identity" in card.targets and augment.crops:
         return policy, replace(augment, scale=WHOLE)
+    if entry.preprocess.fit == "cut":  # what is to be restored must not be blurred by a resize before
+        return policy, Augment(spans=None if policy == "none" else (1.0, 1.0), flip=augment.flip)
     if "Boxes" in card.targets:
         return policy, replace(SCENES["none" if entry.inputs else policy], mixup=mixup)
     return policy, augment

@@ -19,7 +19,7 @@ from nayan.core.registry import Catalog, resolve
 from nayan.core.types import Boxes, Dataset, Label, MaskSource, Size
 from nayan.data.pixels import count_pixels, median_frequency_weights
 from nayan.data.readers.base import has_identities
-from nayan.data.sides import choose_longer_side, choose_shape, choose_side
+from nayan.data.sides import choose_longer_side, choose_own_side, choose_shape, choose_side
 from nayan.data.splits import Splits
 from nayan.data.tiled import Views, tile_views
 from nayan.parts.weights import (
@@ -136,6 +136,8 @@ def set_up(
         truths = [s.target for s in learnt.samples if isinstance(s.target, Boxes)]
         side, why = choose_side(truths, looks.sizes, most=entry.preprocess.size[0])
         choose("imgsz", side, why)
+    elif config.imgsz is None and card.recipe.multiple:
+        choose("imgsz", *choose_own_side(looks.sizes, card.recipe.multiple, most=entry.preprocess.size[0]))
     preprocess = _preprocess(
         entry,
         choose.config,
@@ -170,6 +172,7 @@ def set_up(
         preprocess = _as_stated(preprocess, file)
     args = _model_args(choose.config, card, entry, preprocess)
     args |= task.data_args(entry, learnt, preprocess=preprocess)
+    entry = replace(entry, inputs=task.inputs(entry, splits.train.classes, args=args))
     network: Any = task.build(entry, splits.train.classes, **args)
     report = load_weights(network, (file or source) if fetch_weights else "none", entry)
     log("note", text=report.summary)
@@ -338,7 +341,7 @@ def _model_args(config: TrainConfig, card: TaskCard, entry: Entry, preprocess: P
     own: dict[str, Any] = {"head": config.head} if entry.weights and card.backbone_is_model else {}
     if config.backbone and not card.backbone_is_model:
         own["backbone"] = config.backbone
-    for name in ("up", "pooling", "dim", "margin"):
+    for name in ("up", "pooling", "dim", "margin", "scale", "adversarial"):
         if getattr(config, name):
             own[name] = getattr(config, name)
     return {
