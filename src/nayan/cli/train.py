@@ -22,7 +22,7 @@ class What:
     """What is trained."""
 
     task: Annotated[
-        str | None, Parameter(help="classify, detect, segment or compare; by default what the data are for")
+        str | None, Parameter(help="classify, detect, segment, compare or generate; by default what the data are for")
     ] = None
     format: Format = None
     model: Annotated[str | None, Parameter(help="a name of `nayan models`, or any timm model")] = None
@@ -151,9 +151,25 @@ class Learning:
     loss: Annotated[
         str | None,
         Parameter(
-            help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice "
-            "[default: auto]"
+            help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice; of a GAN: "
+            "minimax, non_saturating, hinge, least_squares, wasserstein [default: auto]"
         ),
+    ] = None
+    gradient_penalty: Annotated[
+        float | None, Parameter(help="of a GAN: weight of the slope of its discriminator", metavar="F")
+    ] = None
+    spectral_norm: Annotated[
+        bool | None, Parameter(help="of a GAN: bound the layers of its discriminator", negative="")
+    ] = None
+    diffaug: Annotated[
+        tuple[Literal["colour", "translation", "cutout"], ...] | None,
+        Parameter(
+            help="of a GAN on few pictures: change them before the discriminator looks; repeat for more",
+            negative="",
+        ),
+    ] = None
+    ttur: Annotated[
+        float | None, Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F")
     ] = None
     margin: Annotated[float | None, Parameter(help="how far apart an embedder keeps different ones")] = None
     far: Annotated[

@@ -95,7 +95,12 @@ class TrainConfig(BaseModel):
     lr: float | None = Field(default=None, gt=0)
     weight_decay: float | None = Field(default=None, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)  # fraction of all steps
-    loss: str = "auto"  # of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice
+    loss: str = "auto"  # of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice;
+    # of generation: minimax, non_saturating, hinge, least_squares, wasserstein
+    gradient_penalty: float | None = Field(default=None, ge=0)  # on the slope of a discriminator
+    spectral_norm: bool = False  # bounds the layers of a discriminator
+    diffaug: tuple[Literal["colour", "translation", "cutout"], ...] | None = None  # before it looks
+    ttur: float | None = Field(default=None, gt=0)  # its rate, in units of the generator's
     margin: float | None = Field(default=None, gt=0)  # of an embedder's loss
     far: float = Field(default=1e-3, gt=0, lt=1)  # strangers that may pass for the same
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)

@@ -79,6 +79,7 @@ class Recipe:
             that range, and never by the mean of the data.
         multiple: where the side of the input follows the data: it is that of the usual picture, down to a
             multiple of this and at most what the entry was made for; 0: it is what the entry was made for.
+        augment: what happens to training pictures where the user does not say: the name of a policy.
     """
 
     best_by: str
@@ -96,6 +97,7 @@ class Recipe:
     best_is: Literal["share", "highest", "lowest"] = "share"
     own_range: bool = False
     multiple: int = 0
+    augment: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

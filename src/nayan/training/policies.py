@@ -33,6 +33,8 @@ def choose_augment(
     Raises:
         ConfigError: for a policy that the task does not have.
     """
+    if name == "auto":
+        name = card.recipe.augment
     if "MaskSource" in card.targets:
         if name == "auto":
             name = choose_policy(name, looks.sizes, gray=looks.gray)[0]
