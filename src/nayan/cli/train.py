@@ -22,7 +22,8 @@ class What:
     """What is trained."""
 
     task: Annotated[
-        str | None, Parameter(help="classify, detect, segment, compare or generate; by default what the data are for")
+        str | None,
+        Parameter(help="classify, detect, segment, compare or generate; by default what the data are for"),
     ] = None
     format: Format = None
     model: Annotated[str | None, Parameter(help="a name of `nayan models`, or any timm model")] = None
@@ -44,8 +45,15 @@ class What:
         Parameter(help="of an embedder: the mean of its last map, the generalised mean, or every cell"),
     ] = None
     dim: Annotated[int | None, Parameter(help="how many values an embedding has")] = None
-    width: Annotated[
-        int | None, Parameter(help="of a translator: maps of its first layer [default: 16]")
+    width: Annotated[int | None, Parameter(help="of a translator: maps of its first layer [default: 16]")] = (
+        None
+    )
+    scale: Annotated[
+        Literal[2, 4] | None, Parameter(help="how many times larger super resolution makes a picture")
+    ] = None
+    adversarial: Annotated[
+        bool | None,
+        Parameter(help="restored pictures also have to look real to a second network", negative=""),
     ] = None
     classes: Annotated[
         tuple[str, ...] | None,
@@ -165,7 +173,8 @@ class Learning:
         ),
     ] = None
     ttur: Annotated[
-        float | None, Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F")
+        float | None,
+        Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F"),
     ] = None
     cycle: Annotated[
         float | None, Parameter(help="of a translator: weight of the way back [default: 10]", metavar="F")

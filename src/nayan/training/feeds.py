@@ -18,7 +18,7 @@ from nayan.core.registry import resolve
 from nayan.core.types import Dataset, Label, Original, Target
 from nayan.data.cache import DecodedCache
 from nayan.data.tiled import Views, tile_views
-from nayan.runtime.inputs import make_inputs
+from nayan.runtime.inputs import make_inputs, while_learning
 from nayan.tasks.base import Batch, Item, Judged, Metric
 from nayan.training.augment import Augment
 from nayan.training.dense import DenseAugment, PrepareDense
@@ -172,7 +172,13 @@ class Feeds:
         elif augmented:
             assert isinstance(setup.augment, Augment)
             prepare = PrepareAugmented(
-                data, setup.preprocess, setup.augment, config.seed, self._decoded(data), self.broken
+                data,
+                setup.preprocess,
+                setup.augment,
+                config.seed,
+                self._decoded(data),
+                self.broken,
+                partial(self._extra, learning=True),
             )
         else:
             pixels = setup.preprocess.size[0] * setup.preprocess.size[1] * setup.preprocess.channels
@@ -233,9 +239,12 @@ class Feeds:
             return source
         return replace(source, weights=self._balance(source.truths), meetings=self._meetings(source.truths))
 
-    def _extra(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def _extra(
+        self, pixels: NDArray[np.uint8], *, learning: bool = False
+    ) -> Mapping[str, NDArray[np.float32]]:
         """Return the network's further inputs of one picture."""
         inputs = self.setup.entry.inputs
+        inputs = while_learning(inputs) if learning else inputs
         if not inputs:
             return {}
         made = make_inputs(inputs, [pixels], folder=self.folder / "proposals")

@@ -156,9 +156,7 @@ def identity_batches(
     return [np.concatenate(hands[start::count]) for start in rng.permutation(count)]
 
 
-def shared_batches(
-    seed: int, epoch: int, *, groups: Sequence[int], batch: int
-) -> list[NDArray[np.int64]]:
+def shared_batches(seed: int, epoch: int, *, groups: Sequence[int], batch: int) -> list[NDArray[np.int64]]:
     """Return the batches of an epoch in which every group has the same share, one of each in turn.
 
     An epoch takes about as many pictures as there are: of a small group some come more than once, of a large

@@ -163,7 +163,6 @@ def set_up(
     choose("workers", 1 if small else cores(), "small pictures" if small else "one a core")
     task_type: type[Task] = resolve(card.task)
     task = task_type(**_task_options(choose.config, card, splits))
-    entry = replace(entry, inputs=task.inputs(entry, splits.train.classes))
     set_threads(preprocess.size)
     torch.manual_seed(config.seed)
     source = choose.config.weights or "none"
@@ -172,6 +171,7 @@ def set_up(
         preprocess = _as_stated(preprocess, file)
     args = _model_args(choose.config, card, entry, preprocess)
     args |= task.data_args(entry, learnt, preprocess=preprocess)
+    entry = replace(entry, inputs=task.inputs(entry, splits.train.classes, args=args))
     network: Any = task.build(entry, splits.train.classes, **args)
     report = load_weights(network, (file or source) if fetch_weights else "none", entry)
     log("note", text=report.summary)
@@ -256,7 +256,7 @@ def _progressive(card: TaskCard, entry: Entry, size: Size, *, pretrained: bool) 
 
 _OF_TASKS = ("far", "loss", "gradient_penalty", "ttur", "cycle", "identity")
 """Options that a task takes, unless its card ignores them."""
-_OF_BUILDERS = ("up", "pooling", "dim", "margin", "width", "spectral_norm", "diffaug")
+_OF_BUILDERS = ("up", "pooling", "dim", "margin", "width", "spectral_norm", "diffaug", "scale", "adversarial")
 """Options that the builder of a network takes, where they are given."""
 
 LEAST_TILE = 32

@@ -83,7 +83,9 @@ class StridedGenerator(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return the pictures."""
-        maps = self.project(vectors).unflatten(1, (self.start, self.start, -1))  # (B, s, s, W), as channels_last
+        maps = self.project(vectors).unflatten(
+            1, (self.start, self.start, -1)
+        )  # (B, s, s, W), as channels_last
         drawn: Tensor = self.layers(maps.permute(0, 3, 1, 2))
         return drawn
 

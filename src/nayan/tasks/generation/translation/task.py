@@ -126,7 +126,9 @@ class TranslationTask(Task):
         return self._discriminators_losses(raw)
 
     def _generators_losses(self, raw: TranslationRaw) -> dict[str, Tensor]:
-        fooled = [generator_loss(self.loss, logits) for logits in (raw.fake_a, raw.fake_b) if logits is not None]
+        fooled = [
+            generator_loss(self.loss, logits) for logits in (raw.fake_a, raw.fake_b) if logits is not None
+        ]
         losses = {
             "adversarial": torch.stack(fooled).sum(),
             "cycle": self.cycle * _apart((raw.back_a, raw.a), (raw.back_b, raw.b)),  # eq. 2
