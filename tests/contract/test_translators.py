@@ -170,7 +170,9 @@ class TestEveryEntry:
 
     def test_some_steps_make_the_way_back_find_home(self, name: str) -> None:
         task, network = build(name)
-        batch = batch_of(images(1).repeat(2, 1, 1, 1) // 2 + 60, [0, 1])
+        square = torch.full((1, 3, SIDE, SIDE), 60, dtype=torch.uint8)
+        square[..., 6:18, 6:18] = torch.tensor([220, 90, 40], dtype=torch.uint8)[:, None, None]
+        batch = batch_of(torch.cat([square, square.flip(1)]), [0, 1])
         optimisers = [
             (phase, torch.optim.Adam(phase.module.parameters(), lr=8e-3, betas=phase.betas))
             for phase in task.phases(network)
