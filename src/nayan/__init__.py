@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
     from nayan.api.searching import duplicates, embed, index, recommend, search
+    from nayan.api.translations import translate
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
     from nayan.api.verifying import verify, verify_pairs
@@ -56,6 +57,7 @@ _ADDRESSES = {
     "search": "nayan.api.searching",
     "split": "nayan.api.data",
     "train": "nayan.api.learning",
+    "translate": "nayan.api.translations",
     "val": "nayan.api.using",
     "verify": "nayan.api.verifying",
     "verify_pairs": "nayan.api.verifying",
@@ -87,6 +89,7 @@ __all__ = [
     "search",
     "split",
     "train",
+    "translate",
     "val",
     "verify",
     "verify_pairs",

@@ -11,6 +11,7 @@ from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
 from nayan.api.searching import duplicates, embed, index, recommend, search
+from nayan.api.translations import translate
 from nayan.api.trying import demo
 from nayan.api.using import load, predict, val, watch
 from nayan.api.verifying import verify, verify_pairs
@@ -36,6 +37,7 @@ __all__ = [
     "search",
     "split",
     "train",
+    "translate",
     "val",
     "verify",
     "verify_pairs",

@@ -25,6 +25,7 @@ VERBS = {
     "search": "find the pictures of an index that are like a picture",
     "recommend": "find the pictures of an index that are like one of them",
     "duplicates": "list the pictures of an index that are nearly the same",
+    "translate": "turn pictures of one domain into pictures of another, such as summer into winter",
     "generate": "draw pictures with a trained generator",
     "explain": "look inside a network: layers, filters, feature maps, Grad-CAM",
     "export": "turn a trained model into ONNX or OpenVINO, and prove that it answers alike",

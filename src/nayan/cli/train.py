@@ -45,6 +45,16 @@ class What:
         Parameter(help="of an embedder: the mean of its last map, the generalised mean, or every cell"),
     ] = None
     dim: Annotated[int | None, Parameter(help="how many values an embedding has")] = None
+    width: Annotated[int | None, Parameter(help="of a translator: maps of its first layer [default: 16]")] = (
+        None
+    )
+    scale: Annotated[
+        Literal[2, 4] | None, Parameter(help="how many times larger super resolution makes a picture")
+    ] = None
+    adversarial: Annotated[
+        bool | None,
+        Parameter(help="restored pictures also have to look real to a second network", negative=""),
+    ] = None
     classes: Annotated[
         tuple[str, ...] | None,
         Parameter(help="use only this class; repeat for more", metavar="NAME", negative=""),
@@ -165,6 +175,16 @@ class Learning:
     ttur: Annotated[
         float | None,
         Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F"),
+    ] = None
+    cycle: Annotated[
+        float | None, Parameter(help="of a translator: weight of the way back [default: 10]", metavar="F")
+    ] = None
+    identity: Annotated[
+        float | None,
+        Parameter(
+            help="of a translator: weight of leaving alone what needs no translation [default: 5]",
+            metavar="F",
+        ),
     ] = None
     features: Features = None
     margin: Annotated[float | None, Parameter(help="how far apart an embedder keeps different ones")] = None

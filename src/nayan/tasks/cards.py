@@ -76,6 +76,7 @@ class Recipe:
             weights are pretrained; see `training.order.half_size`.
         each: about so many pictures of each identity are put into a batch, so that they meet themselves; 0:
             batches are drawn picture by picture.
+        shared: whether every batch holds as many pictures of each class.
         ignores: options of training that mean nothing to the task; to give one is an error.
         own_range: whether pixels are always normalised as the entry says, since what the network draws has
             that range, and never by the mean of the data.
@@ -100,6 +101,7 @@ class Recipe:
     own_range: bool = False
     multiple: int = 0
     augment: str = "auto"
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

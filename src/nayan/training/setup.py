@@ -157,7 +157,6 @@ def set_up(
     choose("workers", 1 if small else cores(), "small pictures" if small else "one a core")
     task_type: type[Task] = resolve(card.task)
     task = task_type(**_task_options(choose.config, card, splits))
-    entry = replace(entry, inputs=task.inputs(entry, splits.train.classes))
     set_threads(preprocess.size)
     torch.manual_seed(config.seed)
     source = choose.config.weights or "none"
@@ -166,6 +165,7 @@ def set_up(
         preprocess = _as_stated(preprocess, file)
     args = _model_args(choose.config, card, entry, preprocess)
     args |= task.data_args(entry, learnt, preprocess=preprocess)
+    entry = replace(entry, inputs=task.inputs(entry, learnt.classes, args=args))
     for name, (value, why) in task.choices(entry, args).items():
         choose(name, value, why)
         args[name] = value
@@ -275,9 +275,9 @@ def _progressive(card: TaskCard, entry: Entry, size: Size, *, pretrained: bool) 
     return card.recipe.progressive, "a third of the time"
 
 
-_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur")
+_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur", "cycle", "identity")
 """Options that a task takes, unless its card ignores them."""
-_OF_BUILDERS = ("up", "pooling", "dim", "margin", "spectral_norm", "diffaug")
+_OF_BUILDERS = ("up", "pooling", "dim", "margin", "width", "spectral_norm", "diffaug", "scale", "adversarial")
 """Options that the builder of a network takes, where they are given."""
 
 LEAST_TILE = 32

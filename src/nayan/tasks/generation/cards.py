@@ -26,6 +26,15 @@ _OF_OTHERS = (
 )
 """Options of training that mean nothing to networks that draw."""
 
+_OF_ADVERSARIES = ("gradient_penalty", "spectral_norm", "diffaug", "ttur")
+"""Options of training that only a network knows that draws from noise."""
+
+_OF_RESTORERS = ("scale", "adversarial")
+"""Those that only a network knows that restores."""
+
+_OF_TRANSLATORS = ("width", "cycle", "identity")
+"""Those that only a network knows that translates."""
+
 GENERATE: tuple[TaskCard, ...] = (
     TaskCard(
         name="generation",
@@ -62,7 +71,79 @@ GENERATE: tuple[TaskCard, ...] = (
             own_range=True,
             multiple=4,
             augment="none",
-            ignores=_OF_OTHERS,
+            ignores=(*_OF_OTHERS, *_OF_RESTORERS, *_OF_TRANSLATORS),
+        ),
+    ),
+    TaskCard(
+        name="translation",
+        verb="generate",
+        targets=("Original",),
+        about=("Domain",),
+        catalog=f"{_AT}.translation.catalog:MODELS",
+        task=f"{_AT}.translation.task:TranslationTask",
+        decode=f"{_AT}.translation.decode:decode",
+        metric=f"{_AT}.translation.metric:TranslationMetric",
+        draw=f"{_AT}.translation.draw",
+        default_model="cyclegan",
+        compare=f"{_AT}.parity:compare_pictures",
+        look="summary",
+        exhibit=f"{_AT}.translation.exhibit:exhibit",
+        charts={
+            "train_D(real)": (_BELIEF, "of real pictures"),
+            "train_D(made)": (_BELIEF, "of translations"),
+            "val_kid": ("KID", "to the other domain"),
+            "val_kid_to_a": ("KID", "to A"),
+            "val_kid_to_b": ("KID", "to B"),
+            "val_kid_untranslated": ("KID", "untranslated"),
+        },
+        recipe=Recipe(
+            best_by="kid",
+            best_is="lowest",
+            scratch_pictures=12_000,
+            tune_pictures=6_000,
+            epochs=(10, 200),
+            batch=2,
+            ema=0.99,
+            lr={
+                "adamw": {"small": 4e-4, "scratch": 2e-4, "head": 2e-4, "tune": 2e-4},
+                "sgd": {"small": 0.01, "scratch": 0.01, "head": 0.01, "tune": 0.01},
+            },
+            cached=False,
+            own_range=True,
+            multiple=4,
+            shared=True,
+            ignores=(*_OF_OTHERS, *_OF_RESTORERS, "gradient_penalty", "spectral_norm", "diffaug"),
+        ),
+    ),
+    TaskCard(
+        name="restoration",
+        verb="generate",
+        targets=("Original",),
+        catalog=f"{_AT}.restoration.catalog:MODELS",
+        task=f"{_AT}.restoration.task:RestorationTask",
+        decode=f"{_AT}.restoration.decode:decode",
+        metric=f"{_AT}.restoration.metric:RestorationMetric",
+        draw=f"{_AT}.restoration.draw",
+        default_model="super_resolution",
+        compare=f"{_AT}.parity:compare_pictures",
+        look="features",
+        recipe=Recipe(
+            best_by="psnr",
+            best_is="highest",
+            scratch_pictures=15_000,
+            tune_pictures=5_000,
+            epochs=(10, 200),
+            batch=16,
+            ema=0.99,
+            lr={
+                "adamw": {"small": 2e-3, "scratch": 1e-3, "head": 1e-3, "tune": 5e-4},
+                "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.05, "tune": 0.02},
+            },
+            cached=False,
+            settled=False,
+            own_range=True,
+            multiple=16,
+            ignores=(*_OF_OTHERS, "dropout", "loss", *_OF_ADVERSARIES, *_OF_TRANSLATORS),
         ),
     ),
 )

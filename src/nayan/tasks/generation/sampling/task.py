@@ -88,7 +88,13 @@ class SamplingTask(Task):
         network: Adversaries = builder(classes, **{**normalisation, **entry.args, **args})
         return network
 
-    def inputs(self, entry: Entry, classes: Sequence[str]) -> Mapping[str, Any]:
+    def inputs(
+        self,
+        entry: Entry,
+        classes: Sequence[str],
+        *,
+        args: Mapping[str, Any],  # noqa: ARG002
+    ) -> Mapping[str, Any]:
         """Return what the network draws from; the class that is asked for is one of `classes`."""
         asked = {"label": {**entry.inputs["label"], "count": len(classes)}} if "label" in entry.inputs else {}
         return {**entry.inputs, **asked}
