@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
+    from nayan.api.restoring import inpaint, upscale
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
     from nayan.core.errors import NayanError
@@ -39,6 +40,7 @@ _ADDRESSES = {
     "doctor": "nayan.api.data",
     "explain": "nayan.api.inside",
     "export": "nayan.api.bundles",
+    "inpaint": "nayan.api.restoring",
     "load": "nayan.api.using",
     "models": "nayan.api.inside",
     "portrait": "nayan.api.portraits",
@@ -47,6 +49,7 @@ _ADDRESSES = {
     "sample": "nayan.api.data",
     "split": "nayan.api.data",
     "train": "nayan.api.learning",
+    "upscale": "nayan.api.restoring",
     "val": "nayan.api.using",
     "watch": "nayan.api.using",
 }
@@ -62,6 +65,7 @@ __all__ = [
     "doctor",
     "explain",
     "export",
+    "inpaint",
     "load",
     "models",
     "portrait",
@@ -70,6 +74,7 @@ __all__ = [
     "sample",
     "split",
     "train",
+    "upscale",
     "val",
     "watch",
 ]

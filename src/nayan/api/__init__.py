@@ -9,6 +9,7 @@ from nayan.api.data import convert, doctor, sample, split
 from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
+from nayan.api.restoring import inpaint, upscale
 from nayan.api.trying import demo
 from nayan.api.using import load, predict, val, watch
 
@@ -19,6 +20,7 @@ __all__ = [
     "doctor",
     "explain",
     "export",
+    "inpaint",
     "load",
     "models",
     "portrait",
@@ -27,6 +29,7 @@ __all__ = [
     "sample",
     "split",
     "train",
+    "upscale",
     "val",
     "watch",
 ]
