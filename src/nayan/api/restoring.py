@@ -20,7 +20,7 @@ def upscale(
     backend: str = "auto",
     stdin: Iterable[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Write pictures two or four times larger, as the model was trained; a broken one does not stop the others.
+    """Write pictures two or four times larger, as the model was trained; a broken one stops no other.
 
     Args:
         model: a run folder or a bundle of super_resolution, or what `load` returned.

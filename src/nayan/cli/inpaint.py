@@ -25,14 +25,12 @@ def inpaint(
     ] = None,
     box: Annotated[
         tuple[str, ...] | None,
-        Parameter(
-            help="fill this box, in pixels; repeat for more", metavar="X1,Y1,X2,Y2", negative=""
-        ),
+        Parameter(help="fill this box, in pixels; repeat for more", metavar="X1,Y1,X2,Y2", negative=""),
     ] = None,
     backend: Backend = "auto",
     common: Common = COMMON,
 ) -> Output:
-    """Fill parts of a picture in from what surrounds them: a logo, a date, a scratch on a picture of your own.
+    """Fill parts of a picture in from what is around: a logo, a date, a scratch on a picture of your own.
 
     All other pixels stay as they are. IMAGE is never changed.
     """

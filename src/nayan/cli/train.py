@@ -22,7 +22,8 @@ class What:
     """What is trained."""
 
     task: Annotated[
-        str | None, Parameter(help="classify, detect, segment, compare or generate; by default what the data are for")
+        str | None,
+        Parameter(help="classify, detect, segment, compare or generate; by default what the data are for"),
     ] = None
     format: Format = None
     model: Annotated[str | None, Parameter(help="a name of `nayan models`, or any timm model")] = None
@@ -169,7 +170,8 @@ class Learning:
         ),
     ] = None
     ttur: Annotated[
-        float | None, Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F")
+        float | None,
+        Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F"),
     ] = None
     margin: Annotated[float | None, Parameter(help="how far apart an embedder keeps different ones")] = None
     far: Annotated[

@@ -36,8 +36,8 @@ def upscale(
 ) -> Output:
     """Make pictures of any size two or four times larger, as MODEL (super_resolution) was trained.
 
-    A picture that cannot be read is reported and the others follow; exit code 3 if none could be. Your pictures
-    are never changed.
+    A picture that cannot be read is reported and the others follow; exit code 3 if none could be. Your
+    pictures are never changed.
     """
     from nayan import api
 

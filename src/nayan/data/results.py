@@ -1,9 +1,11 @@
-"""Where the pictures go that are made of the user's pictures: one file or a folder, and never onto one of them."""
+"""Where the pictures go that are made of the user's: one file or a folder, and never onto one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from nayan.core.errors import ConfigError
 from nayan.core.types import Sample
@@ -23,8 +25,9 @@ def result_files(samples: Sequence[Sample], out: Path, *, suffix: str) -> list[P
     Raises:
         ConfigError: if `out` is one file for several pictures, has another suffix, or is one of the pictures.
 
-    >>> result_files([Sample("a/cat.jpg", lambda: None), Sample("b/Cat.jpg", lambda: None)], Path("o"), suffix=".png")
-    [PosixPath('o/cat.png'), PosixPath('o/Cat_2.png')]
+    >>> cats = [Sample(f"{name}.jpg", np.zeros) for name in ("a/cat", "b/Cat")]
+    >>> [file.as_posix() for file in result_files(cats, Path("made"), suffix=".png")]
+    ['made/cat.png', 'made/Cat_2.png']
     """
     files = [out] if is_file(out) else _in_folder(samples, out, suffix)
     if len(files) < len(samples):

@@ -1,6 +1,6 @@
 """Holes of a picture of any size filled: a look around each at the network's size, and nothing else changed.
 
-    picture, hole ── pieces ── window around each ── network's size ── network ── back ── seam ── only the hole
+picture, hole ── pieces ── window around each ── network's size ── network ── back ── seam ── only the hole
 """
 
 # (H, W) size of the picture, (h, w) of a window, S side of the network's input

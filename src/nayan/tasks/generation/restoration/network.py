@@ -3,8 +3,8 @@
 given ─┬─ plain guess (bicubic, or the mean of what is near) ───────────────────── + ── picture (B, 3, h, w)
        └─ Normalise ── backbone ── head (B, 3, h, w), which begins as nothing ─────┘
 
-A network that begins as the plain guess is never worse than it, and has only the rest to learn: Kim, Lee, Lee,
-"Accurate image super-resolution using very deep convolutional networks", 2015, arXiv:1511.04587.
+A network that begins as the plain guess has only the rest to learn: Kim, Lee, Lee, "Accurate image
+super-resolution using very deep convolutional networks", 2015, arXiv:1511.04587.
 """
 
 # B pictures, (h, w) size of a picture, (gh, gw) size of what was given
@@ -23,7 +23,7 @@ class RestorationRaw:
 
     Attributes:
         picture: (B, 3, h, w), white is 1; not cut to [0, 1], so that there is a gradient outside.
-        given: (B, 3, gh, gw) in [0, 1], or (B, 4, h, w), where the fourth channel is 1 where pixels are known.
+        given: (B, 3, gh, gw) in [0, 1], or (B, 4, h, w), whose fourth channel is 1 where pixels are known.
     """
 
     picture: Tensor

@@ -20,7 +20,7 @@ from nayan.tasks.generation.restoration.network import Restorer
 
 
 class RestorationTask(Task):
-    """Learning to give back what a picture lost; what is minimised is the model's own, see `Restorer.losses`."""
+    """Learning to give back what a picture lost; the loss is the model's own, see `Restorer.losses`."""
 
     outputs: ClassVar[tuple[str, ...]] = OUTPUTS
 
@@ -59,7 +59,7 @@ class RestorationTask(Task):
         }
 
     def collate(self, items: Sequence[Item]) -> Batch:
-        """Stack items: images (B, C, h, w) uint8 whole pictures, which are the truth; `extra` was made of them."""
+        """Stack items: images (B, C, h, w) uint8 whole pictures, the truth; `extra` was made of them."""
         pixels = torch.from_numpy(np.stack([item.pixels for item in items]))  # (B, h, w, C)
         extra = {
             name: torch.from_numpy(np.stack([item.extra[name] for item in items])) for name in items[0].extra

@@ -1,8 +1,9 @@
 """`inpainting`: what may have been where a part of a picture is missing.
 
-Papers: Yu, Lin, Yang, Shen, Lu, Huang, "Free-form image inpainting with gated convolution", 2019, arXiv:1806.03589
-(gated convolutions, dilated ones in the middle, strokes); Liu et al., "Image inpainting for irregular holes using
-partial convolutions", 2018, arXiv:1804.07723 (the U-Net, the parts of the loss and their weights).
+Papers: Yu, Lin, Yang, Shen, Lu, Huang, "Free-form image inpainting with gated convolution", 2019,
+arXiv:1806.03589 (gated convolutions, dilated ones in the middle, strokes); Liu et al., "Image inpainting for
+irregular holes using partial convolutions", 2018, arXiv:1804.07723 (the U-Net, the parts of the loss and their
+weights).
 
     picture x known ── push-pull ─┬───────────────────────────────────────────────────────── + ── (B, 3, h, w)
                                   └─ Normalise ─ with hole ─ 1/1 ─────────────── join ─ 1/1 ─┘
@@ -11,7 +12,7 @@ partial convolutions", 2018, arXiv:1804.07723 (the U-Net, the parts of the loss 
                                                                     └ 1/8 ─ dilated 2, 4, 8 ┘
 
 What differs from Yu et al.: one network instead of a coarse and a fine one: the coarse guess is not learnt, but
-the mean of what is known near a hole (`parts.push_pull`); no contextual attention; a twentieth of the channels,
+the mean of what is known near a hole (`parts.push_pull`); no contextual attention; a fraction of the channels,
 which two cores can train.
 """
 

@@ -1,18 +1,19 @@
 """`super_resolution`: a picture two or four times larger, with the detail that bicubic enlarging lacks.
 
-Papers: Lim, Son, Kim, Nah, Lee, "Enhanced deep residual networks for single image super-resolution" (EDSR), 2017,
-arXiv:1707.02921; Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel
-convolutional neural network", 2016, arXiv:1609.05158; the second phase of learning: Ledig et al., "Photo-realistic
-single image super-resolution using a generative adversarial network" (SRGAN), 2016, arXiv:1609.04802.
+Papers: Lim, Son, Kim, Nah, Lee, "Enhanced deep residual networks for single image super-resolution" (EDSR),
+2017, arXiv:1707.02921; Shi et al., "Real-time single image and video super-resolution using an efficient
+sub-pixel convolutional neural network", 2016, arXiv:1609.05158; the second phase of learning: Ledig et al.,
+"Photo-realistic single image super-resolution using a generative adversarial network" (SRGAN), 2016,
+arXiv:1609.04802.
 
     small (B, h/s, w/s, 3) ─┬──────────── bicubic, s times as large ─────────────── + ── (B, 3, h, w)
                             └─ 3x3 ─┬─ block 1 ─ ... ─ block N ─ 3x3 ─ + ─ 3x3 ─ sub-pixels ─┘
                                     └──────────────────────────────────┘
-    a block: 3x3 ── ReLU ── 3x3 ── + what came in; no BatchNorm, which would wash contrasts out (EDSR, section 3.1)
+    a block: 3x3 ── ReLU ── 3x3 ── + what came in; no BatchNorm, which washes contrasts out (EDSR, section 3.1)
 
 What differs from EDSR: 10 blocks of 32 channels instead of 32 of 256, which two cores can train; the last
-convolution gives the s * s sub-pixels at once (Shi et al.), so that all of the work is done on the small picture;
-what is learnt is the difference to bicubic enlarging. As there, the loss is the mean absolute error.
+convolution gives the s * s sub-pixels at once (Shi et al.), so that all of the work is done on the small
+picture; what is learnt is the difference to bicubic enlarging. As there, the loss is the mean absolute error.
 """
 
 # B pictures, W channels, s scale, (h, w) size of the large picture
@@ -23,7 +24,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -77,20 +77,20 @@ class SuperResolution(Restorer):
         super().__init__()
         self.scale = scale
         self.normalise = normalise
-        features = OrderedDict(features=nn.Conv2d(3, width, 3, padding=1), body=Residuals(width, blocks))
-        self.backbone = nn.Sequential(features)
+        features, body = nn.Conv2d(3, width, 3, padding=1), Residuals(width, blocks)
+        self.backbone = nn.Sequential(OrderedDict(features=features, body=body))
         last = nn.Conv2d(width, 3 * scale * scale, 3, padding=1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         self.head = nn.Sequential(last, nn.PixelShuffle(scale))
         self._stages = (
-            ("features", nn.Sequential(normalise, self.backbone.features)),
-            ("body", self.backbone.body),
+            ("features", nn.Sequential(normalise, features)),
+            ("body", body),
             ("head", self.head),
         )
 
     def forward(self, images: Tensor, targets: Any = None, *, small: Tensor) -> RestorationRaw:  # noqa: ARG002
-        """Return the pictures that `small`, (B, h / s, w / s, 3) uint8, stand for; `images` are not looked at."""
+        """Return large pictures of `small`, (B, h / s, w / s, 3) uint8; `images` are not looked at."""
         pixels = small.permute(0, 3, 1, 2)  # (B, h/s, w/s, 3) -> (B, 3, h/s, w/s)
         given = pixels.to(self.normalise.multiplier.dtype) / 255
         plain = F.interpolate(given, scale_factor=float(self.scale), mode="bicubic", align_corners=False)
@@ -133,6 +133,7 @@ def super_resolution(
     Raises:
         ConfigError: for another scale, gray pictures, or a size that the scale does not divide.
 
+    >>> import torch
     >>> network = super_resolution((), mean=(0.5,), std=(0.5,))
     >>> network(torch.zeros(1, 3, 8, 8), small=torch.zeros(1, 4, 4, 3, dtype=torch.uint8)).picture.shape
     torch.Size([1, 3, 8, 8])
