@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nayan.api.bundles import check_bundle, export
     from nayan.api.data import convert, doctor, sample, split
+    from nayan.api.generating import generate
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
     from nayan.api.restoring import inpaint, upscale
+    from nayan.api.translations import translate
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
     from nayan.core.errors import NayanError
@@ -40,6 +42,7 @@ _ADDRESSES = {
     "doctor": "nayan.api.data",
     "explain": "nayan.api.inside",
     "export": "nayan.api.bundles",
+    "generate": "nayan.api.generating",
     "inpaint": "nayan.api.restoring",
     "load": "nayan.api.using",
     "models": "nayan.api.inside",
@@ -49,6 +52,7 @@ _ADDRESSES = {
     "sample": "nayan.api.data",
     "split": "nayan.api.data",
     "train": "nayan.api.learning",
+    "translate": "nayan.api.translations",
     "upscale": "nayan.api.restoring",
     "val": "nayan.api.using",
     "watch": "nayan.api.using",
@@ -65,6 +69,7 @@ __all__ = [
     "doctor",
     "explain",
     "export",
+    "generate",
     "inpaint",
     "load",
     "models",
@@ -74,6 +79,7 @@ __all__ = [
     "sample",
     "split",
     "train",
+    "translate",
     "upscale",
     "val",
     "watch",

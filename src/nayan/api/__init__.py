@@ -6,10 +6,12 @@ need (torch, pydantic, ONNX Runtime) is imported inside them, so that each start
 
 from nayan.api.bundles import check_bundle, export
 from nayan.api.data import convert, doctor, sample, split
+from nayan.api.generating import generate
 from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
 from nayan.api.restoring import inpaint, upscale
+from nayan.api.translations import translate
 from nayan.api.trying import demo
 from nayan.api.using import load, predict, val, watch
 
@@ -20,6 +22,7 @@ __all__ = [
     "doctor",
     "explain",
     "export",
+    "generate",
     "inpaint",
     "load",
     "models",
@@ -29,6 +32,7 @@ __all__ = [
     "sample",
     "split",
     "train",
+    "translate",
     "upscale",
     "val",
     "watch",

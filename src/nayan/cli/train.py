@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from nayan.cli.output import COMMON, Common, Output
-from nayan.cli.val import Format
+from nayan.cli.val import Features, Format
 
 # All defaults are None, "not given": only so can `config.yaml` say where each value came from, and a file
 # stand between the defaults of TrainConfig and the command line. A test holds the two lists together.
@@ -45,6 +45,9 @@ class What:
         Parameter(help="of an embedder: the mean of its last map, the generalised mean, or every cell"),
     ] = None
     dim: Annotated[int | None, Parameter(help="how many values an embedding has")] = None
+    width: Annotated[int | None, Parameter(help="of a translator: maps of its first layer [default: 16]")] = (
+        None
+    )
     scale: Annotated[
         Literal[2, 4] | None, Parameter(help="how many times larger super resolution makes a picture")
     ] = None
@@ -152,8 +155,8 @@ class Learning:
     loss: Annotated[
         str | None,
         Parameter(
-            help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice; of a GAN: "
-            "minimax, non_saturating, hinge, least_squares, wasserstein [default: auto]"
+            help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice; of a "
+            "GAN: minimax, non_saturating, hinge, least_squares, wasserstein [default: auto]"
         ),
     ] = None
     gradient_penalty: Annotated[
@@ -173,6 +176,17 @@ class Learning:
         float | None,
         Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F"),
     ] = None
+    cycle: Annotated[
+        float | None, Parameter(help="of a translator: weight of the way back [default: 10]", metavar="F")
+    ] = None
+    identity: Annotated[
+        float | None,
+        Parameter(
+            help="of a translator: weight of leaving alone what needs no translation; 0 is faster [default: 5]",
+            metavar="F",
+        ),
+    ] = None
+    features: Features = None
     margin: Annotated[float | None, Parameter(help="how far apart an embedder keeps different ones")] = None
     far: Annotated[
         float | None,

@@ -64,6 +64,7 @@ class TrainConfig(BaseModel):
     up: Literal["transposed", "bilinear", "nearest"] | None = None  # how a decoder enlarges its maps
     pooling: Literal["gap", "gem", "flatten"] | None = None  # of an embedder, from its last map to a vector
     dim: int | None = Field(default=None, ge=2)  # values of an embedding
+    width: int | None = Field(default=None, ge=1)  # maps of a translator's first layer
     scale: Literal[2, 4] | None = None  # how many times larger super resolution makes a picture
     adversarial: bool = False  # whether a restored picture also has to look real to a second network
     classes: tuple[str, ...] | None = None  # use only these
@@ -101,6 +102,9 @@ class TrainConfig(BaseModel):
     spectral_norm: bool = False  # bounds the layers of a discriminator
     diffaug: tuple[Literal["colour", "translation", "cutout"], ...] | None = None  # before it looks
     ttur: float | None = Field(default=None, gt=0)  # its rate, in units of the generator's
+    cycle: float | None = Field(default=None, ge=0)  # weight of the way back of a translation
+    identity: float | None = Field(default=None, ge=0)  # of pictures that need no translation; 0 = off
+    features: Text | None = None  # by which drawn pictures are compared with real ones
     margin: float | None = Field(default=None, gt=0)  # of an embedder's loss
     far: float = Field(default=1e-3, gt=0, lt=1)  # strangers that may pass for the same
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)

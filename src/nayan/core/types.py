@@ -286,9 +286,27 @@ class Picture:
             raise ShapeError(f"a picture is (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Translation:
+    """A picture as two domains would show it, and each of these turned back.
+
+    Nobody has to know which domain the picture is of: one of the two translations is then nearly itself.
+
+    Attributes (each (H, W, 3) uint8 RGB):
+        to_a, to_b: the picture as one of the domain A, or B.
+        back_a: `to_b` turned to A again: of a picture of A, nearly itself.
+        back_b: `to_a` turned to B again.
+    """
+
+    to_a: Image
+    to_b: Image
+    back_a: Image
+    back_b: Image
+
+
 Target = Label | Boxes | MaskSource | SemanticMask | Caption | Original | None  # Identity, Domain: Labels
 """Ground truth. A sample of segmentation has a `MaskSource`; a `SemanticMask` is what was read from it."""
-Prediction = ClassScores | Boxes | SemanticMask | Embedding | Picture
+Prediction = ClassScores | Boxes | SemanticMask | Embedding | Picture | Translation
 
 
 @dataclass(frozen=True, slots=True)

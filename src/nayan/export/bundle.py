@@ -24,6 +24,7 @@ from nayan.core.types import (
     Prediction,
     Sample,
     SemanticMask,
+    Translation,
 )
 from nayan.export.openvino import export_openvino, export_openvino_int8
 from nayan.export.parity import Placed, check_parity, require_parity
@@ -135,8 +136,8 @@ def export_bundle(
     Raises:
         BundleError: if the bundle is damaged, or lacks what the export needs.
         ConfigError: if int8 has no pictures, or `out` is the bundle itself.
-        ExportError: with the numbers, if the answers differ too much, or if the engine cannot have the
-            network, or not in 8 bits; nothing is written then.
+        ExportError: with the numbers, if the answers differ too much, if the engine cannot have the network,
+            or not in 8 bits, or if 8 bits are asked for of one that draws; nothing is written then.
         MissingExtra: without the packages of the engine.
     """
     bundle = open_bundle(bundle_path)
@@ -149,6 +150,11 @@ def export_bundle(
         )
     if int8 and not data:
         raise ConfigError("int8 needs pictures, to measure the range of every activation", hint="add --data")
+    if int8 and "Original" in CARDS[bundle.spec.task].targets:
+        raise ExportError(
+            f"{bundle.path}: {bundle.spec.model} draws pictures, and in 8 bits their colours come in steps",
+            hint="export it without --int8",
+        )
     with tempfile.TemporaryDirectory() as temporary:
         if int8:
             return _export_int8(bundle, to, data or (), out, Path(temporary), max_drop=max_drop)
@@ -262,7 +268,7 @@ def _as_truth(prediction: Prediction) -> Label | Boxes | SemanticMask:
         return Label(prediction.label)
     if isinstance(prediction, SemanticMask):
         return replace(prediction, scores=None)
-    if isinstance(prediction, Picture):
+    if isinstance(prediction, Picture | Translation):
         raise DataError("a picture that was drawn is no truth to compare with", hint="give --data")
     if isinstance(prediction, Embedding):
         raise DataError(

@@ -9,7 +9,18 @@ from nayan.tasks.generation.cards import GENERATE
 
 _OF_EMBEDDERS = ("pooling", "dim", "margin", "far")
 """Options of training that only embedders know."""
-_OF_GENERATORS = ("gradient_penalty", "spectral_norm", "diffaug", "ttur", "scale", "adversarial")
+_OF_GENERATORS = (
+    "gradient_penalty",
+    "spectral_norm",
+    "diffaug",
+    "ttur",
+    "features",
+    "scale",
+    "adversarial",
+    "width",
+    "cycle",
+    "identity",
+)
 """Options of training that only networks know that draw."""
 
 CARDS = Catalog(

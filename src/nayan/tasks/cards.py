@@ -74,6 +74,7 @@ class Recipe:
             weights are pretrained; see `training.order.half_size`.
         each: about so many pictures of each identity are put into a batch, so that they meet themselves; 0:
             batches are drawn picture by picture.
+        shared: whether every batch holds as many pictures of each class.
         ignores: options of training that mean nothing to the task; to give one is an error.
         own_range: whether pixels are always normalised as the entry says, since what the network draws has
             that range, and never by the mean of the data.
@@ -98,6 +99,7 @@ class Recipe:
     own_range: bool = False
     multiple: int = 0
     augment: str = "auto"
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,11 @@ class TaskCard:
         prelabels: from predictions to files of annotations, see `tasks.detection.prelabels`; empty where no
             format of annotations can hold them.
         look: the explanation that is proposed after a training.
+        exhibit: what is looked at once a network is trained, beside its scores: a function of (predictor,
+            data, what was learnt from, folder) that writes pictures into the folder and returns facts for the
+            report; empty where predictions show everything.
+        charts: of columns of `results.csv` that are neither losses nor scores of [0, 1]: the title of their
+            chart and the name of their line.
         compact: what is kept of each prediction of an evaluation until its worst pictures are known; empty
             where predictions are small.
     """
@@ -152,6 +159,8 @@ class TaskCard:
     prelabels: str = ""
     look: str = "cam"
     compact: str = ""
+    exhibit: str = ""
+    charts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     photo_model: str = ""
     about: tuple[str, ...] = ()
     default_for: Mapping[str, str] = field(default_factory=dict)

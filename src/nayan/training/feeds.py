@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 
 from nayan.core.events import EventLog
 from nayan.core.registry import resolve
-from nayan.core.types import Dataset, Label, Target
+from nayan.core.types import Dataset, Label, Original, Target
 from nayan.data.cache import DecodedCache
 from nayan.data.tiled import Views, tile_views
 from nayan.runtime.inputs import make_inputs, while_learning
 from nayan.tasks.base import Batch, Item, Judged, Metric
+from nayan.tasks.measuring import make_metric
 from nayan.training.augment import Augment
 from nayan.training.dense import DenseAugment, PrepareDense
 from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_bytes
 from nayan.training.freeze import Round, Tail
 from nayan.training.job import Feed
 from nayan.training.loader import Prepare, PrepareAugmented, Source, StreamSource, class_weights
-from nayan.training.order import Meetings, input_sizes
+from nayan.training.order import Meetings, Shares, input_sizes
 from nayan.training.scene import SceneAugment
 from nayan.training.scenes import PrepareScene
 from nayan.training.setup import Setup
@@ -108,7 +109,7 @@ class Feeds:
     def validate(self, module: torch.nn.Module, source: Source) -> Mapping[str, float]:
         """Score a network or a tail of it."""
         setup = self.setup
-        metric: Metric = resolve(setup.card.metric)(setup.learnt.classes)
+        metric: Metric = make_metric(setup.card, setup.learnt.classes, features=setup.config.features)
         return score(
             module,
             source,
@@ -288,8 +289,11 @@ class Feeds:
         weights = class_weights(labels, len(self.setup.learnt.classes))
         return [float(weights[label]) for label in labels]
 
-    def _meetings(self, targets: Sequence[Target]) -> Meetings | None:
-        """Return who is in the pictures, where a batch is to hold several of each."""
+    def _meetings(self, targets: Sequence[Target]) -> Meetings | Shares | None:
+        """Return who is in the pictures, where a batch is to hold several of each, or as many of each."""
+        if self.setup.card.recipe.shared:
+            abouts = [target.about if isinstance(target, Original) else target for target in targets]
+            return Shares(tuple(about.index for about in abouts if isinstance(about, Label)))
         each = self.setup.card.recipe.each
         if not each:
             return None

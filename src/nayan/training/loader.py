@@ -24,7 +24,7 @@ from nayan.runtime.masks import place_mask
 from nayan.runtime.preprocess import MAX_SIDE, Placement, Preprocess, resize
 from nayan.tasks.base import Batch, Item
 from nayan.training.augment import Augment
-from nayan.training.order import Meetings, epoch_batches, sample_rng, split_batches
+from nayan.training.order import Meetings, Shares, epoch_batches, sample_rng, split_batches
 
 AHEAD = 3  # batches prepared beyond the one in use
 CHUNK = 8  # pictures that a thread prepares in one go
@@ -215,7 +215,8 @@ class StreamSource:
         threads: that decode and augment.
         shuffle: False keeps the order of the data set (validation).
         weights: one a sample, for balanced drawing.
-        meetings: who is in the samples, where they are to meet themselves in a batch.
+        meetings: who is in the samples, where they are to meet themselves in a batch, or what they are of,
+            where as many of each go into it.
         rank, world: this process and the number of processes; each takes its slice of every batch.
     """
 
@@ -230,7 +231,7 @@ class StreamSource:
     rank: int = 0
     world: int = 1
     at_step: Callable[[int, int], Callable[[int, int], Item | None]] | None = None
-    meetings: Meetings | None = None
+    meetings: Meetings | Shares | None = None
 
     @property
     def pictures(self) -> int:

@@ -254,9 +254,9 @@ def _progressive(card: TaskCard, entry: Entry, size: Size, *, pretrained: bool) 
     return card.recipe.progressive, "a third of the time"
 
 
-_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur")
+_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur", "cycle", "identity")
 """Options that a task takes, unless its card ignores them."""
-_OF_BUILDERS = ("up", "pooling", "dim", "margin", "spectral_norm", "diffaug", "scale", "adversarial")
+_OF_BUILDERS = ("up", "pooling", "dim", "margin", "width", "spectral_norm", "diffaug", "scale", "adversarial")
 """Options that the builder of a network takes, where they are given."""
 
 LEAST_TILE = 32
@@ -315,7 +315,7 @@ def _batch(config: TrainConfig, pictures: int, most: int) -> int:
 
 
 def _task_options(config: TrainConfig, card: TaskCard, splits: Splits) -> dict[str, Any]:
-    """Return the options of the task: the weights of classes, and those of `_OF_TASKS` that mean something to it."""
+    """Return the options of the task: weights of classes, and those of `_OF_TASKS` that it knows."""
     weights = None
     by_pixel = any(isinstance(sample.target, MaskSource) for sample in splits.train.samples)
     if by_pixel and config.balance == "sampler":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nayan.tasks.cards import Recipe, TaskCard
 
 _AT = "nayan.tasks.generation"
+_BELIEF = "What the discriminator believes"
 _OF_OTHERS = (
     "label_smoothing",
     "mixup",
@@ -31,6 +32,9 @@ _OF_ADVERSARIES = ("gradient_penalty", "spectral_norm", "diffaug", "ttur")
 _OF_RESTORERS = ("scale", "adversarial")
 """Those that only a network knows that restores."""
 
+_OF_TRANSLATORS = ("width", "cycle", "identity")
+"""Those that only a network knows that translates."""
+
 GENERATE: tuple[TaskCard, ...] = (
     TaskCard(
         name="generation",
@@ -44,6 +48,13 @@ GENERATE: tuple[TaskCard, ...] = (
         default_model="dcgan",
         compare=f"{_AT}.parity:compare_pictures",
         look="summary",
+        exhibit=f"{_AT}.sampling.exhibit:exhibit",
+        charts={
+            "train_D(x)": (_BELIEF, "D(x), of real pictures"),
+            "train_D(G(z))": (_BELIEF, "D(G(z)), of drawn ones"),
+            "val_kid": ("KID", "validation"),
+            "val_fid": ("FID", "validation"),
+        },
         recipe=Recipe(
             best_by="kid",
             best_is="lowest",
@@ -60,7 +71,39 @@ GENERATE: tuple[TaskCard, ...] = (
             own_range=True,
             multiple=4,
             augment="none",
-            ignores=(*_OF_OTHERS, *_OF_RESTORERS),
+            ignores=(*_OF_OTHERS, *_OF_RESTORERS, *_OF_TRANSLATORS),
+        ),
+    ),
+    TaskCard(
+        name="translation",
+        verb="generate",
+        targets=("Original",),
+        about=("Domain",),
+        catalog=f"{_AT}.translation.catalog:MODELS",
+        task=f"{_AT}.translation.task:TranslationTask",
+        decode=f"{_AT}.translation.decode:decode",
+        metric=f"{_AT}.translation.metric:TranslationMetric",
+        draw=f"{_AT}.translation.draw",
+        default_model="cyclegan",
+        compare=f"{_AT}.parity:compare_pictures",
+        look="summary",
+        recipe=Recipe(
+            best_by="kid",
+            best_is="lowest",
+            scratch_pictures=12_000,
+            tune_pictures=6_000,
+            epochs=(10, 200),
+            batch=2,
+            ema=0.99,
+            lr={
+                "adamw": {"small": 4e-4, "scratch": 2e-4, "head": 2e-4, "tune": 2e-4},
+                "sgd": {"small": 0.01, "scratch": 0.01, "head": 0.01, "tune": 0.01},
+            },
+            cached=False,
+            own_range=True,
+            multiple=4,
+            shared=True,
+            ignores=(*_OF_OTHERS, *_OF_RESTORERS, "gradient_penalty", "spectral_norm", "diffaug"),
         ),
     ),
     TaskCard(
@@ -91,7 +134,7 @@ GENERATE: tuple[TaskCard, ...] = (
             settled=False,
             own_range=True,
             multiple=16,
-            ignores=(*_OF_OTHERS, "dropout", "loss", *_OF_ADVERSARIES),
+            ignores=(*_OF_OTHERS, "dropout", "loss", *_OF_ADVERSARIES, *_OF_TRANSLATORS),
         ),
     ),
 )

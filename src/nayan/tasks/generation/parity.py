@@ -62,12 +62,12 @@ def compare_pictures(
     decode_args: Mapping[str, Any],  # noqa: ARG001  nothing is decoded
     tolerance: float,
 ) -> PictureParity:
-    """Compare the "picture" of two engines, value by value."""
-    apart = [
-        np.abs(np.asarray(batch.expected["picture"], np.float64) - batch.found["picture"])
-        for batch in answers
-    ]
-    pictures = sum(map(len, apart))
+    """Compare all pictures that two engines give, value by value."""
+    pictures, apart = 0, []
+    for batch in answers:
+        pictures += len(batch.placements)
+        for name, values in batch.expected.items():
+            apart.append(np.abs(np.asarray(values, np.float64) - batch.found[name]))
     total = sum(float(values.sum()) for values in apart)
     count = sum(values.size for values in apart)
     return PictureParity(pictures, max(float(v.max()) for v in apart), total / count, tolerance)

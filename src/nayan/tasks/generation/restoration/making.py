@@ -13,12 +13,11 @@ from PIL import Image as PillowImage
 from nayan.core.errors import ConfigError, DataError
 from nayan.core.image import open_image
 from nayan.core.types import Image, Sample, Size
-from nayan.data.results import result_files
+from nayan.data.results import QUALITY, result_files
 from nayan.runtime.predictor import Predictor
 from nayan.tasks.generation.restoration.filling import Box, boxes_mask, check_fills, fill
 from nayan.tasks.generation.restoration.upscaling import enlarge, scale_of
 
-QUALITY = 95
 WHITE = 128
 """Gray value from which on a pixel of a mask means: to be filled."""
 

@@ -42,7 +42,9 @@ MODELS: Catalog[Entry] = Catalog(
             paper="arXiv:1511.06434",
         ),
         _entry("gan", "the original: perceptrons draw and judge", paper="arXiv:1406.2661", dropout=0.3),
-        _entry("conditional_gan", "both are told the class, so that one can ask for it", paper="arXiv:1411.1784"),
+        _entry(
+            "conditional_gan", "both are told the class, so that one can ask for it", paper="arXiv:1411.1784"
+        ),
     ],
 )
 """Every generator by its name."""

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from nayan.core.errors import ConfigError, DataError, NotFound
 from nayan.core.image import open_image
 from nayan.core.types import Image, Sample
-from nayan.data.results import is_file, result_files
+from nayan.data.results import QUALITY, result_files
 from nayan.runtime.predictor import Predictor
 from nayan.tasks.segmentation.colours import is_ground
 from nayan.tasks.segmentation.decode import probability_map
@@ -25,7 +25,6 @@ PERSON_NAMES = ("person", "people", "human", "man", "woman", "portrait")
 
 COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
 OPAQUE = (".jpg", ".jpeg")
-QUALITY = 95
 
 
 def background_of(text: str) -> Kind | tuple[int, int, int] | Image:
@@ -137,10 +136,11 @@ def make_portraits(
 
 
 def _places(samples: Sequence[Sample], out: Path, *, transparent: bool) -> list[Path]:
-    """Return where each portrait goes."""
-    if transparent and is_file(out) and out.suffix.lower() in OPAQUE:
+    """Return where each portrait goes; never onto one of the pictures."""
+    files = result_files(samples, out, suffix=".png" if transparent else ".jpg")
+    if transparent and files and files[0].suffix.lower() in OPAQUE:
         raise ConfigError(f"{out}: a JPEG cannot be transparent", hint="name a .png or .webp file")
-    return result_files(samples, out, suffix=".png" if transparent else ".jpg")
+    return files
 
 
 def _write(made: Portrait, file: Path) -> None:
