@@ -75,9 +75,9 @@ class RestorationMetric:
     def compute(self) -> dict[str, float]:
         """Return the scores of all that was added: means over pictures.
 
-        `psnr` in dB and `ssim` of RGB values; `psnr_plain` and `ssim_plain` of the method without learning,
-        and `psnr_gain`, what is won over it. Of enlarged pictures all pixels count but a border as wide as the
-        scale; of filled ones those of the holes.
+        `psnr` in dB and `ssim` of RGB values; `psnr_plain` and `ssim_plain` of the method without
+        learning, and `psnr_gain`, what is won over it. Of enlarged pictures all pixels count but a border as
+        wide as the scale; of filled ones those of the holes.
         """
         if not self._judged:
             raise DataError("no picture could be judged")
