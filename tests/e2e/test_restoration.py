@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,21 @@ def test_a_hole_is_filled_and_the_rest_stays_bit_for_bit(
     filled = np.asarray(Image.open(tmp_path / "out.png"))
     assert np.array_equal(filled[~hole], photo[~hole])
     assert not np.array_equal(filled[hole], photo[hole])
+
+
+def test_a_restorer_runs_without_torch(runs: dict[str, Run], photos: Path, tmp_path: Path) -> None:
+    photo, code = photos / "test" / "photo" / "0.png", "import sys; from nayan.cli import main; "
+    for model, words in (
+        ("super_resolution", ["upscale", "MODEL", photo, "--out", tmp_path / "large.png"]),
+        ("inpainting", ["inpaint", "MODEL", photo, "--box", "9,9,20,20", "--out", tmp_path / "filled.png"]),
+    ):
+        given = [str(runs[model].folder if word == "MODEL" else word) for word in words]
+        code += f"assert main({given!r}) == 0; "
+    code += "print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+    assert "onnxruntime" in modules
+    assert not modules & {"torch", "torchvision", "timm", "lightning_fabric", "sklearn", "scipy"}
 
 
 def test_what_cannot_be_restored_is_refused(runs: dict[str, Run], photos: Path, tmp_path: Path) -> None:
