@@ -100,7 +100,7 @@ def _pictures(title: str, records: Sequence[Record], kind: str) -> Panel:
         for record in records
     ]
     text = "From left to right: what the network was given, what it made of it, and the original."
-    return Panel(title, text, data={"pictures": pictures, "gallery": "pairs"})
+    return Panel(title, text, data={"pictures": pictures, "gallery": "journeys"})
 
 
 def _decibels(value: float) -> str:
