@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
+    from nayan.api.restoring import inpaint, upscale
     from nayan.api.searching import duplicates, embed, index, recommend, search
     from nayan.api.translations import translate
     from nayan.api.trying import demo
@@ -47,6 +48,7 @@ _ADDRESSES = {
     "export": "nayan.api.bundles",
     "generate": "nayan.api.generating",
     "index": "nayan.api.searching",
+    "inpaint": "nayan.api.restoring",
     "load": "nayan.api.using",
     "models": "nayan.api.inside",
     "portrait": "nayan.api.portraits",
@@ -58,6 +60,7 @@ _ADDRESSES = {
     "split": "nayan.api.data",
     "train": "nayan.api.learning",
     "translate": "nayan.api.translations",
+    "upscale": "nayan.api.restoring",
     "val": "nayan.api.using",
     "verify": "nayan.api.verifying",
     "verify_pairs": "nayan.api.verifying",
@@ -79,6 +82,7 @@ __all__ = [
     "export",
     "generate",
     "index",
+    "inpaint",
     "load",
     "models",
     "portrait",
@@ -90,6 +94,7 @@ __all__ = [
     "split",
     "train",
     "translate",
+    "upscale",
     "val",
     "verify",
     "verify_pairs",

@@ -10,6 +10,7 @@ from nayan.api.generating import generate
 from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
+from nayan.api.restoring import inpaint, upscale
 from nayan.api.searching import duplicates, embed, index, recommend, search
 from nayan.api.translations import translate
 from nayan.api.trying import demo
@@ -27,6 +28,7 @@ __all__ = [
     "export",
     "generate",
     "index",
+    "inpaint",
     "load",
     "models",
     "portrait",
@@ -38,6 +40,7 @@ __all__ = [
     "split",
     "train",
     "translate",
+    "upscale",
     "val",
     "verify",
     "verify_pairs",

@@ -25,6 +25,8 @@ VERBS = {
     "search": "find the pictures of an index that are like a picture",
     "recommend": "find the pictures of an index that are like one of them",
     "duplicates": "list the pictures of an index that are nearly the same",
+    "upscale": "make pictures two or four times larger, with detail",
+    "inpaint": "fill parts of a picture in: a logo, a date, a scratch",
     "translate": "turn pictures of one domain into pictures of another, such as summer into winter",
     "generate": "draw pictures with a trained generator",
     "explain": "look inside a network: layers, filters, feature maps, Grad-CAM",

@@ -275,7 +275,7 @@ def _progressive(card: TaskCard, entry: Entry, size: Size, *, pretrained: bool) 
     return card.recipe.progressive, "a third of the time"
 
 
-_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur", "cycle", "identity")
+_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur", "cycle", "identity", "perceptual")
 """Options that a task takes, unless its card ignores them."""
 _OF_BUILDERS = ("up", "pooling", "dim", "margin", "width", "spectral_norm", "diffaug", "scale", "adversarial")
 """Options that the builder of a network takes, where they are given."""
