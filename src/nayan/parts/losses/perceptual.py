@@ -22,7 +22,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from nayan.core.errors import ConfigError, NotFound
 from nayan.parts.backbone import Backbone, build_backbone
@@ -62,8 +61,8 @@ class Features(nn.Module):
         self.layers = tuple(layers)
         self._modules_at = [(name, _layer(backbone, name)) for name in self.layers]  # looked at, not owned
         for module in backbone.modules():
-            if hasattr(module, "inplace"):
-                module.inplace = False  # else the maps that are kept would be overwritten by the next layer
+            if hasattr(module, "inplace"):  # the maps that are kept would be overwritten by the next layer
+                setattr(module, "inplace", False)  # noqa: B010  not every module has it
         self.requires_grad_(requires_grad=False)
         self.eval()
 
@@ -72,7 +71,7 @@ class Features(nn.Module):
         return super().train(mode=False)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the maps of (B, 3, H, W) pixels in [0, 255], by layer; nothing behind the last one is run."""
+        """Return the maps of (B, 3, H, W) pixels in [0, 255] by layer; nothing behind the last is run."""
         found: dict[str, Tensor] = {}
         handles = [module.register_forward_hook(_keep(found, name)) for name, module in self._modules_at]
         try:
@@ -87,7 +86,7 @@ class Features(nn.Module):
         for name, maps in found.items():
             if maps.ndim != 4:
                 raise ConfigError(
-                    f"{name} of {self.backbone.published.name} gives {tuple(maps.shape)}, not maps of a picture",
+                    f"{name} of {self.backbone.published.name} gives {tuple(maps.shape)}, not (B, C, h, w)",
                     hint="take a layer of a convolutional network, such as vgg19 or squeezenet1_0",
                 )
         return {name: found[name] for name in self.layers}
@@ -106,8 +105,8 @@ def build_features(
         name: of timm or torchvision, such as "vgg19", "squeezenet1_0".
         layers: where; by default after each stage but the last.
         weights: "imagenet" (the hub), a .safetensors file or bundle, or "none" (random: for tests).
-        smooth: take the mean instead of the largest value in poolings, which gives smoother pictures when they
-            are made by gradients (Gatys et al. 2016, section 2).
+        smooth: take the mean instead of the largest value in poolings, which gives smoother pictures where
+            they are made by gradients (Gatys et al. 2016, section 2).
 
     Raises:
         NotFound: unknown network or layer.
