@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from nayan.api.common import Place, needs_training, open_predictor
 from nayan.core.errors import NotFound
 from nayan.core.types import Dataset
-from nayan.tasks import CARDS
+from nayan.tasks import CARDS, wanted_of
 
 if TYPE_CHECKING:
     from nayan.export import ExportReport
@@ -79,12 +79,11 @@ def _to_compare(data: Path, format: str | None, spec: Spec) -> Dataset:
     from nayan.data.originals import as_originals
     from nayan.data.splits import read_split
 
-    targets = CARDS[spec.task].targets
+    targets, wanted = CARDS[spec.task].targets, wanted_of([CARDS[spec.task]])
     try:
-        found = read_split(data, "val", format=format, targets=targets)
+        found = read_split(data, "val", format=format, targets=wanted)
     except NotFound:
-        found = read_split(data, format=format, targets=targets)
+        found = read_split(data, format=format, targets=wanted)
     if "Identity" in targets:
         return found
-    found = match_classes(found, spec.classes)
-    return as_originals(found) if "Original" in targets else found
+    return as_originals(found) if "Original" in targets else match_classes(found, spec.classes)

@@ -12,7 +12,7 @@ import numpy as np
 from nayan.api.common import Place, open_predictor
 from nayan.core.errors import ConfigError
 from nayan.core.registry import resolve
-from nayan.tasks import CARDS
+from nayan.tasks import CARDS, wanted_of
 from nayan.tasks.tiling import in_tiles
 
 if TYPE_CHECKING:
@@ -234,12 +234,11 @@ def val(
     bundle = open_bundle(Path(model))
     spec = bundle.spec
     targets = CARDS[spec.task].targets
-    dataset = read_split(Path(data), split, format=format, targets=targets)
+    wanted = wanted_of([CARDS[spec.task]])
+    dataset = read_split(Path(data), split, format=format, targets=wanted)
     # identities are those of the data: the model never saw them
     classes = dataset.classes if "Identity" in targets else spec.classes
-    dataset = match_classes(dataset, classes)
-    if "Original" in targets:
-        dataset = as_originals(dataset)
+    dataset = as_originals(dataset) if "Original" in targets else match_classes(dataset, classes)
     predictor = in_tiles(open_predictor(bundle, backend, pictures=len(dataset)), tile, overlap)
     metric = resolve(CARDS[spec.task].metric)(classes)
     result = evaluate(predictor, dataset.samples, metric, batch=batch)

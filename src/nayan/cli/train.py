@@ -22,7 +22,8 @@ class What:
     """What is trained."""
 
     task: Annotated[
-        str | None, Parameter(help="classify, detect, segment or compare; by default what the data are for")
+        str | None,
+        Parameter(help="classify, detect, segment, compare or generate; by default what the data are for"),
     ] = None
     format: Format = None
     model: Annotated[str | None, Parameter(help="a name of `nayan models`, or any timm model")] = None
@@ -44,6 +45,16 @@ class What:
         Parameter(help="of an embedder: the mean of its last map, the generalised mean, or every cell"),
     ] = None
     dim: Annotated[int | None, Parameter(help="how many values an embedding has")] = None
+    width: Annotated[int | None, Parameter(help="of a translator: maps of its first layer [default: 16]")] = (
+        None
+    )
+    scale: Annotated[
+        Literal[2, 4] | None, Parameter(help="how many times larger super resolution makes a picture")
+    ] = None
+    adversarial: Annotated[
+        bool | None,
+        Parameter(help="restored pictures also have to look real to a second network", negative=""),
+    ] = None
     classes: Annotated[
         tuple[str, ...] | None,
         Parameter(help="use only this class; repeat for more", metavar="NAME", negative=""),
@@ -144,8 +155,35 @@ class Learning:
     loss: Annotated[
         str | None,
         Parameter(
-            help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice "
-            "[default: auto]"
+            help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice; of a GAN: "
+            "minimax, non_saturating, hinge, least_squares, wasserstein [default: auto]"
+        ),
+    ] = None
+    gradient_penalty: Annotated[
+        float | None, Parameter(help="of a GAN: weight of the slope of its discriminator", metavar="F")
+    ] = None
+    spectral_norm: Annotated[
+        bool | None, Parameter(help="of a GAN: bound the layers of its discriminator", negative="")
+    ] = None
+    diffaug: Annotated[
+        tuple[Literal["colour", "translation", "cutout"], ...] | None,
+        Parameter(
+            help="of a GAN on few pictures: change them before the discriminator looks; repeat for more",
+            negative="",
+        ),
+    ] = None
+    ttur: Annotated[
+        float | None,
+        Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F"),
+    ] = None
+    cycle: Annotated[
+        float | None, Parameter(help="of a translator: weight of the way back [default: 10]", metavar="F")
+    ] = None
+    identity: Annotated[
+        float | None,
+        Parameter(
+            help="of a translator: weight of leaving alone what needs no translation; 0 is faster [default: 5]",
+            metavar="F",
         ),
     ] = None
     margin: Annotated[float | None, Parameter(help="how far apart an embedder keeps different ones")] = None

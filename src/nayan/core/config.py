@@ -64,6 +64,9 @@ class TrainConfig(BaseModel):
     up: Literal["transposed", "bilinear", "nearest"] | None = None  # how a decoder enlarges its maps
     pooling: Literal["gap", "gem", "flatten"] | None = None  # of an embedder, from its last map to a vector
     dim: int | None = Field(default=None, ge=2)  # values of an embedding
+    width: int | None = Field(default=None, ge=1)  # maps of a translator's first layer
+    scale: Literal[2, 4] | None = None  # how many times larger super resolution makes a picture
+    adversarial: bool = False  # whether a restored picture also has to look real to a second network
     classes: tuple[str, ...] | None = None  # use only these
 
     # how long
@@ -93,7 +96,14 @@ class TrainConfig(BaseModel):
     lr: float | None = Field(default=None, gt=0)
     weight_decay: float | None = Field(default=None, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)  # fraction of all steps
-    loss: str = "auto"  # of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice
+    loss: str = "auto"  # of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice;
+    # of generation: minimax, non_saturating, hinge, least_squares, wasserstein
+    gradient_penalty: float | None = Field(default=None, ge=0)  # on the slope of a discriminator
+    spectral_norm: bool = False  # bounds the layers of a discriminator
+    diffaug: tuple[Literal["colour", "translation", "cutout"], ...] | None = None  # before it looks
+    ttur: float | None = Field(default=None, gt=0)  # its rate, in units of the generator's
+    cycle: float | None = Field(default=None, ge=0)  # weight of the way back of a translation
+    identity: float | None = Field(default=None, ge=0)  # of pictures that need no translation; 0 = off
     margin: float | None = Field(default=None, gt=0)  # of an embedder's loss
     far: float = Field(default=1e-3, gt=0, lt=1)  # strangers that may pass for the same
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)

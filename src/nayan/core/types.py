@@ -55,6 +55,40 @@ class Identity(Label):
     pairs: tuple[tuple[str, bool], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Domain(Label):
+    """One of two sets of pictures that are to be translated into each other; no picture has a known twin.
+
+    Attributes:
+        index: 0 for A, 1 for B.
+    """
+
+    def __post_init__(self) -> None:
+        if self.index not in (0, 1):
+            raise ShapeError(f"there are two domains, 0 and 1, got {self.index}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a picture shows, in words.
+
+    Attributes:
+        texts: one or more sentences, each describing the whole picture, without white space around it.
+
+    >>> Caption(("a red three", "the digit 3 in red")).texts[0]
+    'a red three'
+    """
+
+    texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.texts:
+            raise ShapeError("a caption has one sentence or more, got none")
+        for text in self.texts:
+            if not text or text != text.strip():
+                raise ShapeError(f"a caption is a sentence without white space around it, got {text!r}")
+
+
 UNIT = 1e-3
 """How far the length of a unit vector may be from 1."""
 
@@ -252,9 +286,27 @@ class Picture:
             raise ShapeError(f"a picture is (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
 
 
-Target = Label | Boxes | MaskSource | SemanticMask | Original | None  # an Identity is a Label
+@dataclass(frozen=True, slots=True, eq=False)
+class Translation:
+    """A picture as two domains would show it, and each of these turned back.
+
+    Nobody has to know which domain the picture is of: one of the two translations is then nearly itself.
+
+    Attributes (each (H, W, 3) uint8 RGB):
+        to_a, to_b: the picture as one of the domain A, or B.
+        back_a: `to_b` turned to A again: of a picture of A, nearly itself.
+        back_b: `to_a` turned to B again.
+    """
+
+    to_a: Image
+    to_b: Image
+    back_a: Image
+    back_b: Image
+
+
+Target = Label | Boxes | MaskSource | SemanticMask | Caption | Original | None  # Identity, Domain: Labels
 """Ground truth. A sample of segmentation has a `MaskSource`; a `SemanticMask` is what was read from it."""
-Prediction = ClassScores | Boxes | SemanticMask | Embedding | Picture
+Prediction = ClassScores | Boxes | SemanticMask | Embedding | Picture | Translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +335,8 @@ class Dataset:
 
     Attributes:
         samples: in a fixed order that does not depend on the file system.
-        classes: names; a `Label.index` or an entry of `Boxes.labels` points into them.
+        classes: names; a `Label.index` or an entry of `Boxes.labels` points into them. There are none where
+            pictures have captions or no truth at all.
         root: the folder or file that was read.
         format: name of the reader.
         split: "train", "val", "test" or "all".

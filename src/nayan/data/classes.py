@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
-from nayan.core.types import VOID, Boxes, Dataset, Label, MaskSource, Original, SemanticMask, Target
+from nayan.core.types import (
+    VOID,
+    Boxes,
+    Caption,
+    Dataset,
+    Label,
+    MaskSource,
+    Original,
+    SemanticMask,
+    Target,
+)
 
 
 def match_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
@@ -39,6 +49,8 @@ def _renumbered(target: Target, place: NDArray[np.int64]) -> Target:
         return replace(target, index=int(place[target.index]))
     if isinstance(target, Original):
         return replace(target, about=_renumbered(target.about, place))
+    if isinstance(target, Caption):  # says everything in words
+        return target
     if isinstance(target, MaskSource):
         return replace(target, load=Renumbered(target.load, tuple(place.tolist())))
     return replace(target, labels=place[target.labels]) if isinstance(target, Boxes) else None

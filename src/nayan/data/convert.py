@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
-from nayan.core.types import Boxes, Dataset, Sample
-from nayan.data.formats import IDENTITY_FORMATS, MASK_FORMATS, WITHOUT_CROWDS
+from nayan.core.types import Boxes, Caption, Dataset, Sample
+from nayan.data.formats import IDENTITY_FORMATS, WITHOUT_CROWDS, target_of
 from nayan.data.hashing import content_hash
 from nayan.data.mask_truth import compare_masks, mask_truth
 from nayan.data.readers import READERS, recognise
@@ -25,11 +25,15 @@ from nayan.data.readers.base import (
     has_boxes,
     has_identities,
     has_masks,
+    kind_of,
     label_of,
 )
 
 Counts = Mapping[str, Mapping[str, int]]
-"""Pictures, boxes, or pixels of masks, of each class in each split: {split: {class: number}}."""
+"""Pictures, boxes, or pixels of masks, of each class in each split: {split: {class: number}}; or captions."""
+
+_ASKED_FOR = ("MaskSource", "Caption", "Domain", "None")
+"""Kinds of truth that are only looked for where the format to write holds them."""
 
 SAME_PX = 0.01
 """How far a side of a box may be from where it was: formats round, and store fractions or centres."""
@@ -79,7 +83,8 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
     """
     src, out = Path(src), Path(out)
     writer = READERS[to]
-    found = recognise(src, format, targets=("MaskSource",) if to in MASK_FORMATS else ())
+    wanted = target_of(to)
+    found = recognise(src, format, targets=(wanted,) if wanted in _ASKED_FOR else ())
     check_outside(out, src)
     check_new(out)
     splits: Mapping[str, Dataset] = {
@@ -100,7 +105,9 @@ def convert(src: Path, out: Path, to: str, *, format: str | None = None) -> Conv
         copied = mask_truth(written, by_pixels=by_pixels) if truth is not None else None
         after = copied.pixels if copied is not None else count(written)
         boxes = any(has_boxes(data.samples) for data in splits.values())
-        compare(before, after, noun="boxes" if boxes else "pixels" if masks else "pictures")
+        words = any(kind_of(data.samples) == "Caption" for data in splits.values())
+        noun = "boxes" if boxes else "pixels" if masks else "captions" if words else "pictures"
+        compare(before, after, noun=noun)
         if boxes:
             compare_boxes(splits, written)
         if truth is not None and copied is not None:
@@ -149,15 +156,19 @@ def publish(draft: Path, out: Path) -> None:
 
 
 def count(splits: Mapping[str, Dataset]) -> Counts:
-    """Return the number of pictures, or boxes, of each class in each split."""
+    """Return the number of pictures, boxes or captions of each class, or sentence, in each split."""
     return {split: dict(Counter(_class_names(data))) for split, data in splits.items()}
 
 
 def _class_names(data: Dataset) -> Iterator[str]:
-    """Yield the class of every box, or of every picture where there are no boxes."""
-    boxes = has_boxes(data.samples)
+    """Yield the class of every box, every caption, or the class of every picture; "any" where it has none."""
+    kind = kind_of(data.samples)
     for sample in data.samples:
-        if not boxes:
+        if kind == "None":
+            yield "any"
+        elif isinstance(sample.target, Caption):
+            yield from sample.target.texts
+        elif kind != "Boxes":
             yield label_of(sample, data.classes)
         elif isinstance(sample.target, Boxes):
             yield from (data.classes[label] for label in sample.target.labels)
@@ -165,12 +176,13 @@ def _class_names(data: Dataset) -> Iterator[str]:
 
 def compare(before: Counts, after: Counts, *, noun: str = "pictures") -> None:
     """Raise DataError, naming the first difference, unless the counts agree."""
+    what = "caption" if noun == "captions" else "class"
     for split in dict.fromkeys([*before, *after]):
         old, new = before.get(split, {}), after.get(split, {})
         for name in dict.fromkeys([*old, *new]):
             if old.get(name, 0) != new.get(name, 0):
                 raise DataError(
-                    f"{split}, class {name!r}: {old.get(name, 0)} {noun} before, {new.get(name, 0)} after; "
+                    f"{split}, {what} {name!r}: {old.get(name, 0)} {noun} before, {new.get(name, 0)} after; "
                     "nothing was written",
                     hint="run `nayan doctor DATA`; names that differ only in case or accents may clash",
                 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nayan.core.errors import DataError
-from nayan.core.types import Boxes, Dataset, Label, MaskSource, Target
+from nayan.core.types import Boxes, Caption, Dataset, Label, MaskSource, Target
 
 PREFIX_BYTES = 4096
 
@@ -19,9 +19,9 @@ def fingerprint(dataset: Dataset) -> str:
     Hashed are the names of the classes in their order, then for each sample in the order of the ids:
     the id, its ground truth, the size of its file and the first 4096 bytes of it; where it has no file of its
     own, the shape and all pixels. Of a class its number is hashed; of boxes their classes, coordinates, crowd
-    marks and areas, in their order; of a mask the size and first bytes of its file, or the text of what it is
-    drawn from. A picture that was changed after its first 4096 bytes, without a change of size, is not
-    noticed: that is the price of not reading everything.
+    marks and areas, in their order; of captions their texts; of a mask the size and first bytes of its file,
+    or the text of what it is drawn from. A picture that was changed after its first 4096 bytes, without a
+    change of size, is not noticed: that is the price of not reading everything.
 
     Raises:
         DataError: if a file cannot be read.
@@ -59,6 +59,8 @@ def _target_parts(target: Target) -> list[bytes]:
     if isinstance(target, MaskSource):
         own = [] if target.path is None else _file_parts(target.path)
         return [b"mask", target.outlines.encode(), *own]
+    if isinstance(target, Caption):
+        return [b"caption", *(text.encode() for text in target.texts)]
     if not isinstance(target, Boxes):
         return [str(target.index if isinstance(target, Label) else None).encode()]
     numbers = [target.labels.astype("<i8").tobytes(), target.xyxy.astype("<f4").tobytes()]

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import DataError, LabelError
 from nayan.core.types import Dataset, Label
-from nayan.data.readers.base import SPLITS, classes_in, counted, has_boxes, has_masks, label_of
+from nayan.data.readers.base import SPLITS, classes_in, counted, has_boxes, has_masks, kind_of, label_of
 from nayan.data.stratify import stratify
 from nayan.data.together import together
+
+_SHOWING = ("Boxes", "Label", "Domain")
+"""Kinds of truth that say which classes a picture shows, without being read."""
 
 
 def draw_splits(
@@ -25,7 +28,7 @@ def draw_splits(
     in train, and in val and test where it can be spared.
 
     Args:
-        data: every picture has a target.
+        data: every picture has a target, or none has. Captions say nothing of how to share pictures out.
         val_fraction: share for validation.
         test_fraction: share for testing; 0 for none.
         seed: of the drawing.
@@ -51,7 +54,7 @@ def draw_splits(
     fractions = {"val": val_fraction, "test": test_fraction}
     if families or not all(isinstance(sample.target, Label) for sample in data.samples):
         chosen, why = _by_classes_present(data, groups, fractions, rng=rng)
-        how = "by chance" if has_masks(data.samples) else "by the classes in each picture"
+        how = "by the classes in each picture" if kind_of(data.samples) in _SHOWING else "by chance"
     else:
         chosen, why = _class_by_class(data, groups, fractions, rng=rng)
         how = "by class"

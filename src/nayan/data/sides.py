@@ -52,6 +52,22 @@ def choose_side(truths: Iterable[Boxes], sizes: Sequence[Size], *, most: int = S
     return side, f"nine of ten objects are at least {small * side / longer:.0f} px there"
 
 
+def choose_own_side(sizes: Sequence[Size], multiple: int, *, most: int) -> tuple[int, str]:
+    """Return the side of pictures to draw that are like these (height, width); and why.
+
+    Args:
+        sizes: of some pictures, at least one.
+        multiple: that the side has to be of.
+        most: side that the network was made for.
+
+    >>> choose_own_side([(28, 28)], 4, most=64)
+    (28, 'the usual picture has 28 px')
+    """
+    usual = float(np.median([min(size) for size in sizes]))
+    side = int(max(multiple, min(most, usual // multiple * multiple)))
+    return side, f"the usual picture has {usual:.0f} px"
+
+
 LONGER_SIDES = (256, 512)
 """Least and most pixels of a segmenter's input that are chosen; other pictures are enlarged or shrunk."""
 MULTIPLE = 32

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nayan.core.errors import ConfigError, DataError, LabelError
-from nayan.core.types import Boxes, Dataset, Sample
+from nayan.core.types import Boxes, Caption, Dataset, Sample
 from nayan.data.identities import as_identities, has_roles, identity_parts, of_own_classes, searched
 from nayan.data.partition import draw_splits
 from nayan.data.readers import Recognition, recognise
@@ -26,12 +26,23 @@ from nayan.data.readers.base import (
     has_boxes,
     has_identities,
     has_masks,
+    kind_of,
     label_of,
 )
 from nayan.data.readers.csv import write_table
 from nayan.data.readers.folder import FolderReader
 from nayan.data.readers.identities import IdentitiesReader
 from nayan.data.readers.items import ItemsReader
+from nayan.data.readers.pictures import PicturesReader
+
+_NOUNS = {
+    "Boxes": "boxes",
+    "MaskSource": "masks",
+    "Caption": "captions",
+    "Domain": "domains",
+    "None": "pictures without classes",
+}
+"""What data hold that are kept in formats of their own, by the type of their truth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,12 @@ class Splits:
             targets = (sample.target for part in parts for sample in part.samples)
             boxes = sum(len(target) for target in targets if isinstance(target, Boxes))
             counts += f"; {boxes:,} boxes"
-        classes = counted(self.train.classes, "class")
-        return f"{self.recognition.reader.name} ({classes}, {counts})"
+        captions = [s.target for p in parts for s in p.samples if isinstance(s.target, Caption)]
+        if captions:
+            counts += f"; {sum(len(each.texts) for each in captions):,} captions"
+        if self.train.classes:
+            counts = f"{counted(self.train.classes, 'class')}, {counts}"
+        return f"{self.recognition.reader.name} ({counts})"
 
 
 def open_splits(
@@ -82,6 +97,7 @@ def open_splits(
     With train and val on disk nothing is drawn. With train and test, val is taken from train. With
     train alone, or no splits at all, val and test are drawn. Nothing on disk changes. In data with boxes or
     masks, pictures of which nothing is known are left out; one of the background has an empty annotation.
+    Where no truth is needed, one that is not wanted is left aside.
 
     Args:
         root: folder or file.
@@ -93,8 +109,8 @@ def open_splits(
             "folder" or a regular expression; see `draw_splits`.
         targets: names of the types in `core.types` that are wanted, such as ("MaskSource",); () for any. It
             decides whether outlines become boxes or masks, see `recognise`. With ("Identity",), and of
-            formats
-            that hold them, splits are by identity: see `data.identities`.
+            formats that hold them, splits are by identity: see `data.identities`. With "None" no truth is
+            needed.
 
     Raises:
         DataError: if the data has no training pictures, no targets, no box to learn from, or a single class
@@ -114,6 +130,7 @@ def open_splits(
             f"{root}: has {' and '.join(names)}, but no train", hint="name the training folder train/"
         )
     ready = {name: found.reader.read(Path(root), name) for name in names or ("all",)}
+    ready = {name: _as_wanted(data, targets) for name, data in ready.items()}
     notes = [note for data in ready.values() for note in data.notes]
     if "Identity" in targets or any(has_identities(data.samples) for data in ready.values()):
         if group is not None:
@@ -128,7 +145,8 @@ def open_splits(
         return Splits(train, val, test, found, told, made=parts.made)
     notes += _without_unknown(ready)
     base = ready["train"] if names else ready["all"]
-    _check_learnable(base)
+    if "None" not in targets:
+        _check_learnable(base)
     made = "val" not in ready
     if made:
         fraction = 0.0 if "test" in ready else test_fraction
@@ -168,7 +186,7 @@ def read_split(
     if split is None:
         split = next((name for name in ("test", "val") if name in names), "all")
     check_split(split, names)
-    data = reader.read(Path(root), split)
+    data = _as_wanted(reader.read(Path(root), split), targets)
     if "Identity" not in targets:
         return data
     data = as_identities(data)
@@ -186,27 +204,28 @@ def write_splits(splits: Splits, out: Path, *, link: bool = False) -> Path:
     Args:
         splits: what `open_splits` returned.
         out: a new file ending in .csv for a table with the columns file, label, split, which is a
-            data set of its own; else a new folder for `train/daisy/1.jpg`, ... Data with boxes are
-            written in their own format into a new folder; identities with their pairs or roles too.
+            data set of its own; else a new folder for `train/daisy/1.jpg`, ... Boxes, masks, captions
+            and domains are written in their own format into a new folder; identities with pairs or roles.
         link: for folders of classes: share the files (hard links) instead of copying them, where the
             disk can.
 
     Raises:
-        ConfigError: if `out` lies in the data set, or a table is wanted of boxes.
+        ConfigError: if `out` lies in the data set, or a table is wanted of anything but classes.
         DataError: if `out` exists, the format is only read, or a table is wanted of pictures that have no
             files of their own.
     """
     out = Path(out)
     parts = {part.split: part for part in (splits.train, splits.val, splits.test) if part is not None}
     check_outside(out, splits.train.root)
-    if has_boxes(splits.train.samples) or has_masks(splits.train.samples):
+    kind = kind_of(splits.train.samples)
+    if kind in _NOUNS:
+        writer = PicturesReader() if kind == "None" else splits.recognition.reader
         if out.suffix.lower() == ".csv":
-            noun = "boxes" if has_boxes(splits.train.samples) else "masks"
             raise ConfigError(
-                f"{out}: a table of classes cannot hold {noun}",
-                hint=f"name a folder; it is written as {splits.recognition.reader.name}, as the data is",
+                f"{out}: a table of classes cannot hold {_NOUNS[kind]}",
+                hint=f"name a folder; it is written as {writer.name}, as the data is",
             )
-        splits.recognition.reader.write(parts, out)
+        writer.write(parts, out)
         return out
     if has_roles(parts):
         if out.suffix.lower() == ".csv":
@@ -242,6 +261,16 @@ def _write_table(parts: Mapping[str, Dataset], out: Path) -> Path:
     return out
 
 
+def _as_wanted(data: Dataset, targets: Collection[str]) -> Dataset:
+    """Return the data without its truth where none is needed and this one is of no use; else as it is."""
+    kind = kind_of(data.samples)
+    if "None" not in targets or kind in targets:
+        return data
+    samples = tuple(replace(sample, target=None) for sample in data.samples)
+    notes = (f"left aside: the {_NOUNS.get(kind, 'identities')}; the pictures alone are taken",)
+    return replace(data, samples=samples, classes=(), notes=notes, info={})
+
+
 def _without_unknown(ready: dict[str, Dataset]) -> list[str]:
     """Take pictures without a target out of data with boxes or masks, in place; return notes that say so."""
     notes = []
@@ -259,13 +288,16 @@ def _without_unknown(ready: dict[str, Dataset]) -> list[str]:
 
 
 def _check_learnable(base: Dataset) -> None:
-    """Raise DataError unless there is something to tell apart, or something to find."""
+    """Raise DataError unless there is something to tell apart, to find or to say."""
     if all(sample.target is None for sample in base.samples):
         raise DataError(
             f"{base.root}: none of {counted(base.samples, 'picture')} to train on has a class or boxes or "
             "a mask",
-            hint="annotate them, or check that the annotations lie where the format wants them",
+            hint="annotate them, or check that the annotations lie where the format wants them; "
+            "--task generate learns from pictures alone",
         )
+    if kind_of(base.samples) == "Caption":
+        return
     if has_boxes(base.samples):
         if not any(classes_in(sample.target) for sample in base.samples):
             raise DataError(
@@ -284,7 +316,7 @@ def _check_learnable(base: Dataset) -> None:
 
 def _check_classes(splits: dict[str, Dataset]) -> None:
     """Raise LabelError if a split has a class that cannot be learned; masks are not read for that."""
-    if has_masks(splits["train"].samples):
+    if kind_of(splits["train"].samples) in ("MaskSource", "Caption", "None"):
         return
     classes = splits["train"].classes
     boxes = has_boxes(splits["train"].samples)

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import DataError
 from nayan.core.machine import cores
-from nayan.core.types import Dataset, Sample
+from nayan.core.types import Dataset, Label, Sample
 from nayan.data.families import Family, by_name, by_rule, shortened
 from nayan.data.hashing import content_hash, near_duplicates, perceptual_hash, thumbnail
-from nayan.data.readers.base import has_boxes, has_masks
 
 NEAR_LIMIT = 20_000
 """Pictures up to which near duplicates are looked for, since each one has to be decoded."""
@@ -133,7 +132,7 @@ def _swallows(data: Dataset, members: Sequence[int]) -> str:
 
     A rare class may well have all its boxes in pictures of one scene, so there all pictures count.
     """
-    if has_boxes(data.samples) or has_masks(data.samples):
+    if not isinstance(data.samples[members[0]].target, Label):
         return "all pictures" if 2 * len(members) > len(data) else ""
     sizes = Counter(sample.target for sample in data.samples)
     here = Counter(data.samples[member].target for member in members)

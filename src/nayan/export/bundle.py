@@ -24,6 +24,7 @@ from nayan.core.types import (
     Prediction,
     Sample,
     SemanticMask,
+    Translation,
 )
 from nayan.export.openvino import export_openvino, export_openvino_int8
 from nayan.export.parity import Placed, check_parity, require_parity
@@ -262,7 +263,7 @@ def _as_truth(prediction: Prediction) -> Label | Boxes | SemanticMask:
         return Label(prediction.label)
     if isinstance(prediction, SemanticMask):
         return replace(prediction, scores=None)
-    if isinstance(prediction, Picture):
+    if isinstance(prediction, Picture | Translation):
         raise DataError("a picture that was drawn is no truth to compare with", hint="give --data")
     if isinstance(prediction, Embedding):
         raise DataError(

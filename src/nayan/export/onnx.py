@@ -15,7 +15,7 @@ from nayan.export.onnx_metadata import PRECISION_KEY, SPEC_KEY, with_metadata
 from nayan.export.torch_backend import Deployed, deployed_copy
 from nayan.parts.trace import trace_onnx
 from nayan.runtime.fsio import write_file
-from nayan.runtime.inputs import make_inputs
+from nayan.runtime.inputs import ANY_SIZE, make_inputs
 from nayan.runtime.onnx_file import check_self_contained
 from nayan.runtime.spec import Spec
 
@@ -26,7 +26,8 @@ _TRACED_BATCH = 2  # with 1, an exporter may take the batch for a constant
 def export_onnx(network: nn.Module, spec: Spec, path: Path) -> None:
     """Write a network as ONNX: `images` uint8 (B, h, w, C) in, the outputs of `deploy` out.
 
-    The batch is dynamic, height and width are those of `spec.preprocess`. BatchNorm is folded into the
+    The batch is dynamic, height and width are those of `spec.preprocess`; further inputs that are pictures
+    themselves (`runtime.inputs.ANY_SIZE`) may have any. BatchNorm is folded into the
     convolutions. The network is not changed. Whether the file answers alike is for `check_parity` to say.
 
     Args:
@@ -46,7 +47,8 @@ def export_onnx(network: nn.Module, spec: Spec, path: Path) -> None:
     with torch.no_grad():
         names = list(deployed.named(pixels, **further))
     try:
-        content = trace_onnx(deployed, pixels, names, inputs=further)
+        any_size = [name for name, how in spec.inputs.items() if how["method"] in ANY_SIZE]
+        content = trace_onnx(deployed, pixels, names, inputs=further, any_size=any_size)
     except (RuntimeError, TypeError, AttributeError, ValueError, ImportError) as first:
         # TypeError and AttributeError: a torch that no longer has this exporter.
         if further:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,12 @@ OPSET = 17
 
 
 def trace_onnx(
-    module: nn.Module, images: Tensor, outputs: Sequence[str], *, inputs: Mapping[str, Tensor] | None = None
+    module: nn.Module,
+    images: Tensor,
+    outputs: Sequence[str],
+    *,
+    inputs: Mapping[str, Tensor] | None = None,
+    any_size: Collection[str] = (),
 ) -> bytes:
     """Return the ONNX file of a module in eval mode, with `images` as its first input and a dynamic batch.
 
@@ -27,6 +32,7 @@ def trace_onnx(
         outputs: a name for each tensor that the module gives.
         inputs: examples of further inputs by name, in the order in which the module takes them, such as
             "proposals"; their first dimension is the batch too.
+        any_size: those of them that are (B, h, w, ...) of any height and width; the outputs follow them.
 
     Raises:
         RuntimeError, TypeError, ValueError: as torch reports it, if an operator has no ONNX form.
@@ -49,6 +55,17 @@ def trace_onnx(
             do_constant_folding=True,
             input_names=input_names,
             output_names=list(outputs),
-            dynamic_axes={name: {0: "batch"} for name in (*input_names, *outputs)},
+            dynamic_axes=_free_axes(input_names, outputs, any_size),
         )
     return buffer.getvalue()
+
+
+def _free_axes(
+    inputs: Sequence[str], outputs: Sequence[str], any_size: Collection[str]
+) -> dict[str, dict[int, str]]:
+    """Return which dimensions are not fixed by the example, by their names."""
+    free = {name: {0: "batch"} for name in (*inputs, *outputs)}
+    if any_size:
+        for name in (*any_size, *outputs):
+            free[name] |= {1: f"{name}_height", 2: f"{name}_width"}
+    return free

@@ -60,6 +60,8 @@ def group_of(column: str, values: Sequence[float]) -> tuple[str, str]:
         return "Loss", shown
     if measure == "ece":
         return "Calibration error", shown
+    if "psnr" in measure:
+        return "PSNR in dB", {"psnr": shown}.get(measure, measure.replace("_", " "))
     if split == "train" or "loss" in measure or not 0 <= min(values) <= max(values) <= 1:
         return "Loss", f"{shown} {measure.replace('_', ' ')}"
     return "Scores", measure.replace("_", " ")

@@ -120,11 +120,14 @@ def _picture(
     """Return the record of a mistake with the picture that is written for it.
 
     A task that can point at its mistakes paints them: `mistake(picture, record, classes)` of its draw
-    module gives the thumbnail, or for one of several pictures `beside(pictures, record, classes)`. Where
-    there is no such function the picture is shown as it is.
+    module gives the thumbnail, or for one of several pictures `beside(pictures, record, classes)`. Where the
+    prediction itself is a picture, `metric.mistakes` has painted it already, as "painted". Where there is none
+    of these the picture is shown as it is.
     """
-    module, sample = importlib.import_module(draw), samples[0]
-    if len(samples) > 1:
+    module, sample, painted = importlib.import_module(draw), samples[0], record.pop("painted", None)
+    if painted is not None:
+        image = painted
+    elif len(samples) > 1:
         image = module.beside([each.load() for each in samples], record, classes)
     elif hasattr(module, "mistake"):
         image = module.mistake(sample.load(), record, classes)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import BundleError
-from nayan.core.types import Image, Picture, Prediction, SemanticMask
+from nayan.core.types import Image, Picture, Prediction, SemanticMask, Translation
 from nayan.runtime.inputs import make_inputs
 from nayan.runtime.parity import Answers
 from nayan.runtime.predictor import Predictor
@@ -75,7 +75,7 @@ def prediction_record(prediction: Prediction) -> dict[str, Any]:
     """
     named = {field.name: getattr(prediction, field.name) for field in dataclasses.fields(prediction)}
     values = {name: value for name, value in named.items() if value is not None}
-    of_pixels = isinstance(prediction, SemanticMask | Picture)
+    of_pixels = isinstance(prediction, SemanticMask | Picture | Translation)
     return {
         name: value if not isinstance(value, np.ndarray) else _of_map(value) if of_pixels else value.tolist()
         for name, value in values.items()

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError
+from nayan.runtime.holes import Sides, draw_holes
+from nayan.runtime.preprocess import resize
 from nayan.runtime.proposals import cached, propose
 
 
@@ -43,6 +45,32 @@ def label(pixels: NDArray[np.uint8], *, count: int) -> NDArray[np.int64]:
     return np.asarray(drawn_by(pixels).integers(count), np.int64)
 
 
+def shrunk(pixels: NDArray[np.uint8], *, scale: int) -> NDArray[np.uint8]:
+    """Return the picture `scale` times smaller, (h / scale, w / scale, C), by antialiased bicubic weights.
+
+    Source of the weights: Keys (1981), with a = -0.5, widened by `scale`, as Pillow and MATLAB do it.
+
+    >>> shrunk(np.full((4, 8, 3), 7, np.uint8), scale=2).shape
+    (2, 4, 3)
+    """
+    return resize(pixels, (pixels.shape[0] // scale, pixels.shape[1] // scale), interpolation="bicubic")
+
+
+def holes(
+    pixels: NDArray[np.uint8],
+    *,
+    boxes: tuple[int, int] = (1, 3),
+    side: Sides = (0.125, 0.375),
+    strokes: float = 0.0,
+) -> NDArray[np.uint8]:
+    """Return (h, w) uint8, 1 where the picture is taken away, the same for the same picture.
+
+    The arguments are those of `runtime.holes.draw_holes`.
+    """
+    size = (pixels.shape[0], pixels.shape[1])
+    return draw_holes(size, drawn_by(pixels), boxes=boxes, side=side, strokes=strokes)
+
+
 def drawn_by(pixels: NDArray[np.uint8]) -> np.random.Generator:
     """Return a generator that depends on nothing but the pixels, alike on every machine."""
     return np.random.Generator(np.random.PCG64(zlib.crc32(np.ascontiguousarray(pixels).tobytes())))
@@ -52,8 +80,26 @@ METHODS: dict[str, Callable[..., NDArray[Any]]] = {
     "selective_search": propose,
     "noise": noise,
     "label": label,
+    "shrunk": shrunk,
+    "holes": holes,
 }
-"""By the "method" of an entry's `inputs`; the other keys are the arguments."""
+"""By the "method" of an entry's `inputs`; the other keys are the arguments, and "learning" has those that are
+others while the network learns."""
+
+ANY_SIZE = frozenset({"shrunk"})
+"""Methods that make a picture in place of the one they are made of: an exported graph takes any size."""
+
+
+def while_learning(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs with the arguments that hold while the network learns.
+
+    >>> while_learning({"hole": {"method": "holes", "learning": {"strokes": 0.5}}})
+    {'hole': {'method': 'holes', 'strokes': 0.5}}
+    """
+    return {
+        name: {**{key: value for key, value in how.items() if key != "learning"}, **how.get("learning", {})}
+        for name, how in inputs.items()
+    }
 
 
 def make_inputs(
@@ -75,7 +121,7 @@ def make_inputs(
     """
     made = {}
     for name, how in inputs.items():
-        arguments = {key: value for key, value in how.items() if key != "method"}
+        arguments = {key: value for key, value in how.items() if key not in ("method", "learning")}
         if how.get("method") not in METHODS:
             raise ConfigError(
                 f"{name}: unknown method {how.get('method')!r}", hint=f"known: {', '.join(METHODS)}"

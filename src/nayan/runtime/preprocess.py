@@ -17,7 +17,7 @@ from PIL import Image as PillowImage
 from nayan.core.errors import ConfigError, ShapeError
 from nayan.core.types import Image, Size
 
-Fit = Literal["stretch", "crop", "letterbox"]
+Fit = Literal["stretch", "crop", "letterbox", "cut"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 LETTERBOX_GRAY = 114
@@ -67,7 +67,8 @@ class Preprocess:
     Attributes:
         size: (height, width) of the input.
         fit: "stretch" changes the aspect; "crop" keeps it and takes the centre; "letterbox" keeps it
-            and pads with gray.
+            and pads with gray; "cut" takes the centre in the picture's own pixels, and enlarges only pictures
+            that are smaller than that.
         crop_ratio: for "crop": the shorter side is first resized to `size / crop_ratio`.
         mean, std: per channel, for pixels in [0, 1]; applied inside the network.
         channels: 3 for RGB, 1 for gray (ITU-R 601 luma).
@@ -132,6 +133,8 @@ class Preprocess:
         """
         if self.fit == "letterbox" and original is not None:
             return self.window(original)[1]
+        if self.fit == "cut":
+            return MAX_SIDE, MAX_SIDE
         if self.fit != "crop":
             return self.size
         return (round(self.size[0] / self.crop_ratio), round(self.size[1] / self.crop_ratio))
@@ -147,8 +150,12 @@ class Preprocess:
             offset = ((target_h - placed[0]) // 2, (target_w - placed[1]) // 2)
             return (0.0, 0.0, width, height), placed, offset
         scale = max(target_h / height, target_w / width) / self.crop_ratio
+        if self.fit == "cut":
+            scale = max(1.0, target_h / height, target_w / width)
         crop_w, crop_h = min(width, target_w / scale), min(height, target_h / scale)
         left, top = (width - crop_w) / 2, (height - crop_h) / 2
+        if self.fit == "cut":  # whole pixels, which stay as they are
+            left, top = float(int(left)), float(int(top))
         return (left, top, left + crop_w, top + crop_h), self.size, (0.0, 0.0)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The tasks that nayan knows: one card each, strings and numbers only."""
 
+from collections.abc import Sequence
+
 from nayan.core.errors import NotFound
 from nayan.core.registry import Catalog, resolve
 from nayan.tasks.cards import Entry, Recipe, TaskCard
@@ -7,6 +9,18 @@ from nayan.tasks.generation.cards import GENERATE
 
 _OF_EMBEDDERS = ("pooling", "dim", "margin", "far")
 """Options of training that only embedders know."""
+_OF_GENERATORS = (
+    "gradient_penalty",
+    "spectral_norm",
+    "diffaug",
+    "ttur",
+    "scale",
+    "adversarial",
+    "width",
+    "cycle",
+    "identity",
+)
+"""Options of training that only networks know that draw."""
 
 CARDS = Catalog(
     "task",
@@ -32,7 +46,7 @@ CARDS = Catalog(
                     "adamw": {"small": 5e-3, "scratch": 2e-3, "head": 1e-3, "tune": 1e-3},
                     "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.1, "tune": 0.02},
                 },
-                ignores=("loss", "up", "progressive", *_OF_EMBEDDERS),
+                ignores=("loss", "up", "progressive", *_OF_EMBEDDERS, *_OF_GENERATORS),
             ),
             backbone_is_model=True,
         ),
@@ -60,6 +74,7 @@ CARDS = Catalog(
                 cached=False,
                 ignores=(
                     *_OF_EMBEDDERS,
+                    *_OF_GENERATORS,
                     "label_smoothing",
                     "dropout",
                     "cutmix",
@@ -102,7 +117,7 @@ CARDS = Catalog(
                 cached=False,
                 settled=False,
                 progressive=0.75,
-                ignores=("dropout", "mixup", "cutmix", "views", "head", *_OF_EMBEDDERS),
+                ignores=("dropout", "mixup", "cutmix", "views", "head", *_OF_EMBEDDERS, *_OF_GENERATORS),
             ),
         ),
         TaskCard(
@@ -139,6 +154,7 @@ CARDS = Catalog(
                     "loss",
                     "up",
                     "progressive",
+                    *_OF_GENERATORS,
                 ),
             ),
         ),
@@ -168,6 +184,21 @@ def cards_of(verb: str) -> list[TaskCard]:
         verbs = dict.fromkeys(card.verb for card in CARDS)
         raise NotFound("task", verb, [*verbs, *(card.name for card in CARDS)])
     return cards
+
+
+def wanted_of(cards: Sequence[TaskCard]) -> tuple[str, ...]:
+    """Return which types of ground truth data may have for one of these cards, as `data.splits` takes them.
+
+    Where pictures are their own truth, data need none; what is known of whole pictures is kept.
+
+    >>> wanted_of(cards_of("detect"))
+    ('Boxes',)
+    """
+    wanted = dict.fromkeys(target for card in cards for target in (*card.targets, *card.about))
+    if "Original" not in wanted:
+        return tuple(wanted)
+    del wanted["Original"]
+    return (*dict.fromkeys((*wanted, "Label")), "None")
 
 
 def card_of_model(verb: str, model: str) -> TaskCard:

@@ -155,6 +155,22 @@ class Task(ABC):
         """
         return {}
 
+    def inputs(
+        self,
+        entry: Entry,
+        classes: Sequence[str],  # noqa: ARG002
+        *,
+        args: Mapping[str, Any],  # noqa: ARG002
+    ) -> Mapping[str, Any]:
+        """Return what the network takes beside the pixels and how it is made, see `Entry.inputs`.
+
+        Args:
+            entry: of the catalogue.
+            classes: that the network is built for.
+            args: that it is built with.
+        """
+        return entry.inputs
+
     @abstractmethod
     def collate(self, items: Sequence[Item]) -> Batch:
         """Stack items into a batch."""

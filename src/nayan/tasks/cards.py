@@ -74,9 +74,13 @@ class Recipe:
             weights are pretrained; see `training.order.half_size`.
         each: about so many pictures of each identity are put into a batch, so that they meet themselves; 0:
             batches are drawn picture by picture.
+        shared: whether every batch holds as many pictures of each class.
         ignores: options of training that mean nothing to the task; to give one is an error.
         own_range: whether pixels are always normalised as the entry says, since what the network draws has
             that range, and never by the mean of the data.
+        multiple: where the side of the input follows the data: it is that of the usual picture, down to a
+            multiple of this and at most what the entry was made for; 0: it is what the entry was made for.
+        augment: what happens to training pictures where the user does not say: the name of a policy.
     """
 
     best_by: str
@@ -93,6 +97,9 @@ class Recipe:
     ignores: tuple[str, ...] = ()
     best_is: Literal["share", "highest", "lowest"] = "share"
     own_range: bool = False
+    multiple: int = 0
+    augment: str = "auto"
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

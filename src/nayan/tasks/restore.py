@@ -114,9 +114,10 @@ def build_named(
         args["head"] = "pool" if classes else "paper"
     names = _class_names(card, entry, classes)
     network = _build(card, entry, names, args)
+    inputs = resolve(card.task)().inputs(entry, names, args={**entry.args, **args})
     load_weights(network, weights if weights in ("imagenet", "coco", "none") else Path(weights), entry)
     known = None if all(name.isdigit() for name in names) else names
-    return Restored(network.eval(), preprocess, known, inputs=entry.inputs)
+    return Restored(network.eval(), preprocess, known, inputs=inputs)
 
 
 def _find(name: str) -> tuple[TaskCard, Entry]:

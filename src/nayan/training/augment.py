@@ -31,6 +31,8 @@ class Augment:
     Attributes:
         scale: (least, most) share of the picture's area that a random crop keeps; (1, 1) = no crop.
         ratio: (least, most) change of the crop's aspect.
+        spans: instead, (least, most) side of a random crop in multiples of the network's input, in the
+            picture's own pixels: (1, 1) leaves pixels as they are. None = crops are shares.
         flip: probability of a mirror image.
         degrees: largest rotation, either way.
         translate: largest shift, as a share of the side.
@@ -42,6 +44,7 @@ class Augment:
 
     scale: tuple[float, float] = (1.0, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    spans: tuple[float, float] | None = None
     flip: float = 0.0
     degrees: float = 0.0
     translate: float = 0.0
@@ -55,7 +58,7 @@ class Augment:
     @property
     def crops(self) -> bool:
         """Whether it takes random crops, and so resizes the picture itself."""
-        return self.scale != (1.0, 1.0)
+        return self.scale != (1.0, 1.0) or self.spans is not None
 
     @property
     def headroom(self) -> float:
@@ -71,7 +74,12 @@ class Augment:
             size: (height, width) that a random crop is resized to, in the same single resize.
         """
         if self.crops:
-            box = random_box(image.shape[:2], rng, scale=self.scale, ratio=self.ratio)
+            known = (image.shape[0], image.shape[1])
+            box = (
+                random_box(known, rng, scale=self.scale, ratio=self.ratio)
+                if self.spans is None
+                else random_span(known, rng, spans=self.spans, shape=size)
+            )
             image = crop_and_resize(image, box, size=size)
         if rng.random() < self.flip:
             image = mirror(image)
@@ -157,6 +165,27 @@ def random_box(
     box_w, box_h = min(width, height * aspect), min(height, width / aspect)
     left, top = (width - box_w) / 2, (height - box_h) / 2
     return left, top, left + box_w, top + box_h
+
+
+def random_span(
+    size: Size, rng: Rng, *, spans: tuple[float, float], shape: Size
+) -> tuple[float, float, float, float]:
+    """Draw a box (x1, y1, x2, y2) of whole pixels that shows a picture as a network's input does, or smaller.
+
+    Args:
+        size: (height, width) of the picture.
+        rng: decides.
+        spans: (least, most) sides of the box, in multiples of `shape`; no more than fits.
+        shape: (height, width) of the input. Where even that does not fit, the largest box of its aspect.
+
+    >>> random_span((40, 60), np.random.default_rng(0), spans=(1, 1), shape=(40, 60))
+    (0, 0, 60, 40)
+    """
+    most = min(size[0] / shape[0], size[1] / shape[1])
+    factor = min(most, rng.uniform(spans[0], max(spans[0], min(spans[1], most))))
+    height, width = max(1, int(shape[0] * factor)), max(1, int(shape[1] * factor))
+    top, left = int(rng.integers(size[0] - height + 1)), int(rng.integers(size[1] - width + 1))
+    return left, top, left + width, top + height
 
 
 def crop_and_resize(image: Image, box: tuple[float, float, float, float], *, size: Size) -> Image:

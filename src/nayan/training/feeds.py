@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from nayan.core.events import EventLog
 from nayan.core.registry import resolve
-from nayan.core.types import Dataset, Label, Target
+from nayan.core.types import Dataset, Label, Original, Target
 from nayan.data.cache import DecodedCache
 from nayan.data.tiled import Views, tile_views
-from nayan.runtime.inputs import make_inputs
+from nayan.runtime.inputs import make_inputs, while_learning
 from nayan.tasks.base import Batch, Item, Judged, Metric
 from nayan.training.augment import Augment
 from nayan.training.dense import DenseAugment, PrepareDense
@@ -26,7 +26,7 @@ from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_
 from nayan.training.freeze import Round, Tail
 from nayan.training.job import Feed
 from nayan.training.loader import Prepare, PrepareAugmented, Source, StreamSource, class_weights
-from nayan.training.order import Meetings, input_sizes
+from nayan.training.order import Meetings, Shares, input_sizes
 from nayan.training.scene import SceneAugment
 from nayan.training.scenes import PrepareScene
 from nayan.training.setup import Setup
@@ -172,7 +172,13 @@ class Feeds:
         elif augmented:
             assert isinstance(setup.augment, Augment)
             prepare = PrepareAugmented(
-                data, setup.preprocess, setup.augment, config.seed, self._decoded(data), self.broken
+                data,
+                setup.preprocess,
+                setup.augment,
+                config.seed,
+                self._decoded(data),
+                self.broken,
+                partial(self._extra, learning=True),
             )
         else:
             pixels = setup.preprocess.size[0] * setup.preprocess.size[1] * setup.preprocess.channels
@@ -233,9 +239,12 @@ class Feeds:
             return source
         return replace(source, weights=self._balance(source.truths), meetings=self._meetings(source.truths))
 
-    def _extra(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def _extra(
+        self, pixels: NDArray[np.uint8], *, learning: bool = False
+    ) -> Mapping[str, NDArray[np.float32]]:
         """Return the network's further inputs of one picture."""
         inputs = self.setup.entry.inputs
+        inputs = while_learning(inputs) if learning else inputs
         if not inputs:
             return {}
         made = make_inputs(inputs, [pixels], folder=self.folder / "proposals")
@@ -279,8 +288,11 @@ class Feeds:
         weights = class_weights(labels, len(self.setup.learnt.classes))
         return [float(weights[label]) for label in labels]
 
-    def _meetings(self, targets: Sequence[Target]) -> Meetings | None:
-        """Return who is in the pictures, where a batch is to hold several of each."""
+    def _meetings(self, targets: Sequence[Target]) -> Meetings | Shares | None:
+        """Return who is in the pictures, where a batch is to hold several of each, or as many of each."""
+        if self.setup.card.recipe.shared:
+            abouts = [target.about if isinstance(target, Original) else target for target in targets]
+            return Shares(tuple(about.index for about in abouts if isinstance(about, Label)))
         each = self.setup.card.recipe.each
         if not each:
             return None

@@ -21,10 +21,10 @@ from nayan.core.image import probe
 from nayan.core.types import Boxes, Dataset, Image, MaskSource, Size, Target
 from nayan.data.cache import DecodedCache
 from nayan.runtime.masks import place_mask
-from nayan.runtime.preprocess import Placement, Preprocess, resize
+from nayan.runtime.preprocess import MAX_SIDE, Placement, Preprocess, resize
 from nayan.tasks.base import Batch, Item
 from nayan.training.augment import Augment
-from nayan.training.order import Meetings, epoch_batches, sample_rng, split_batches
+from nayan.training.order import Meetings, Shares, epoch_batches, sample_rng, split_batches
 
 AHEAD = 3  # batches prepared beyond the one in use
 CHUNK = 8  # pictures that a thread prepares in one go
@@ -124,6 +124,7 @@ class PrepareAugmented:
         cache: keeps decoded pictures, their shorter side reduced to what augmentation needs; None
             decodes each time.
         broken: fills up with {sample id: reason} of the pictures that cannot be read.
+        extra: makes the network's further inputs of one picture's pixels.
     """
 
     data: Dataset
@@ -132,6 +133,7 @@ class PrepareAugmented:
     seed: int = 0
     cache: DecodedCache | None = None
     broken: dict[str, str] = field(default_factory=dict)
+    extra: Extra = no_extra
 
     def __call__(self, index: int, epoch: int) -> Item | None:
         """Return sample `index` as epoch `epoch` sees it; None if its picture cannot be read."""
@@ -144,7 +146,7 @@ class PrepareAugmented:
         rng = sample_rng(self.seed, epoch, index=index)
         image = self.augment(image, rng, size=self.preprocess.size)
         pixels, placement = self._last(image)
-        return Item(pixels, sample.target, sample.id, placement, sample.target)
+        return Item(pixels, sample.target, sample.id, placement, sample.target, self.extra(pixels))
 
     @cached_property
     def _last(self) -> Preprocess:
@@ -165,6 +167,8 @@ class PrepareAugmented:
 
     def stored_size(self) -> Size:
         """Return the (height, width) that a picture must keep for augmentation to have enough pixels."""
+        if self.augment.spans is not None:
+            return MAX_SIDE, MAX_SIDE
         height, width = self.preprocess.size if self.augment.crops else self.preprocess.at_least()
         return round(height * self.augment.headroom), round(width * self.augment.headroom)
 
@@ -211,7 +215,8 @@ class StreamSource:
         threads: that decode and augment.
         shuffle: False keeps the order of the data set (validation).
         weights: one a sample, for balanced drawing.
-        meetings: who is in the samples, where they are to meet themselves in a batch.
+        meetings: who is in the samples, where they are to meet themselves in a batch, or what they are of,
+            where as many of each go into it.
         rank, world: this process and the number of processes; each takes its slice of every batch.
     """
 
@@ -226,7 +231,7 @@ class StreamSource:
     rank: int = 0
     world: int = 1
     at_step: Callable[[int, int], Callable[[int, int], Item | None]] | None = None
-    meetings: Meetings | None = None
+    meetings: Meetings | Shares | None = None
 
     @property
     def pictures(self) -> int:

@@ -13,7 +13,7 @@ from nayan.core.types import Boxes, Dataset, Label, MaskSource, Target
 from nayan.data.classes import Renumbered
 from nayan.data.originals import as_originals
 from nayan.data.splits import Splits, open_splits
-from nayan.tasks import CARDS, by_verb, card_of_model, cards_of
+from nayan.tasks import CARDS, card_of_model, cards_of, wanted_of
 from nayan.tasks.cards import TaskCard
 from nayan.training.looks import look_at
 
@@ -44,7 +44,7 @@ def open_data(config: TrainConfig) -> Opened:
     Raises:
         NayanError: if the data cannot be read, or no task (or not the one that was named) learns from them.
     """
-    wanted = by_verb(config.task).targets if config.task else ()
+    wanted = wanted_of(cards_of(config.task)) if config.task else ()
     splits = open_splits(
         config.data,
         format=config.format,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nayan.core.types import Size
 
-_ORDER, _SAMPLE, _STEP, _SIZE, _IDENTITIES = 1, 2, 3, 4, 5  # keeps the streams apart
+_ORDER, _SAMPLE, _STEP, _SIZE, _IDENTITIES, _GROUPS = 1, 2, 3, 4, 5, 6  # keeps the streams apart
 STRIDE = 32  # of the coarsest map of detectors; the side of their input is a multiple of it
 
 
@@ -62,6 +62,17 @@ class Meetings:
     each: int
 
 
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """That every batch holds as many pictures of each group.
+
+    Attributes:
+        groups: one a picture.
+    """
+
+    groups: tuple[int, ...]
+
+
 def epoch_batches(
     seed: int,
     epoch: int,
@@ -69,9 +80,11 @@ def epoch_batches(
     count: int,
     batch: int,
     weights: Sequence[float] | None = None,
-    meetings: Meetings | None = None,
+    meetings: Meetings | Shares | None = None,
 ) -> list[NDArray[np.int64]]:
-    """Return the indices of each batch of an epoch: by chance, weighted, or so that identities meet."""
+    """Return the indices of each batch of an epoch: by chance, weighted, so that identities meet, or shared."""
+    if isinstance(meetings, Shares):
+        return shared_batches(seed, epoch, groups=meetings.groups, batch=batch)
     if meetings is not None:
         return identity_batches(seed, epoch, identities=meetings.identities, batch=batch, each=meetings.each)
     return split_batches(epoch_order(seed, epoch, count=count, weights=weights), batch)
@@ -141,6 +154,36 @@ def identity_batches(
         hands += np.array_split(members, -(-len(members) // each))
     count = -(-len(labels) // batch)
     return [np.concatenate(hands[start::count]) for start in rng.permutation(count)]
+
+
+def shared_batches(seed: int, epoch: int, *, groups: Sequence[int], batch: int) -> list[NDArray[np.int64]]:
+    """Return the batches of an epoch in which every group has the same share, one of each in turn.
+
+    An epoch takes about as many pictures as there are: of a small group some come more than once, of a large
+    one some are left for another epoch. Within a group nothing comes again before all of it was seen.
+
+    Args:
+        seed: of the run.
+        epoch: which one.
+        groups: one a picture.
+        batch: pictures a step; as many of each group as go into it, at least 1.
+
+    >>> [np.array([0, 0, 0, 0, 1, 1])[part].tolist() for part in
+    ...  shared_batches(0, 0, groups=[0, 0, 0, 0, 1, 1], batch=2)]
+    [[0, 1], [0, 1], [0, 1]]
+    """
+    rng = np.random.default_rng((seed, _GROUPS, epoch))
+    labels = np.asarray(groups, np.int64)
+    steps = -(-len(labels) // batch)
+    names = np.unique(labels)
+    each = max(1, batch // len(names))
+    hands = []
+    for name in names:
+        members = np.flatnonzero(labels == name)
+        rounds = -(-steps * each // len(members))
+        dealt = np.concatenate([rng.permutation(members) for _ in range(rounds)])
+        hands.append(dealt[: steps * each].reshape(steps, each))
+    return list(np.stack(hands, axis=2).reshape(steps, -1))  # (steps, each, groups)
 
 
 def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:

@@ -101,11 +101,12 @@ def _try(feeds: Feeds, module: nn.Module, batch: Batch, *, gradients: bool) -> f
     setup = feeds.setup
     begun = time.perf_counter()
     with torch.set_grad_enabled(gradients), setup.fabric.autocast():
-        losses = setup.task.losses(module, batch, "main")
-        total = torch.stack(list(losses.values())).sum()
-        if gradients:
-            setup.fabric.backward(total)
-        float(total.detach())
+        for phase in setup.task.phases(module):
+            losses = setup.task.losses(module, batch, phase.name)
+            total = torch.stack(list(losses.values())).sum()
+            if gradients:
+                setup.fabric.backward(total)
+            float(total.detach())
     return (time.perf_counter() - begun) / len(batch.ids)
 
 

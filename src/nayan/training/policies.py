@@ -14,6 +14,9 @@ from nayan.training.scene import SCENES, SceneAugment
 WHOLE = (0.5, 1.0)
 """Share of a picture that a crop shows where it has to be told from others of its kind: most of it."""
 
+OF_DOMAINS = Augment(scale=(0.8, 1.0), flip=0.5)
+"""Of pictures whose colours are what is learnt; the share is that of 256 px in 286 px, as of Zhu et al. 2017."""
+
 AnyAugment = Augment | SceneAugment | DenseAugment
 """Of whole pictures, of pictures with boxes, of pictures with a mask."""
 
@@ -33,6 +36,8 @@ def choose_augment(
     Raises:
         ConfigError: for a policy that the task does not have.
     """
+    if name == "auto":
+        name = card.recipe.augment
     if "MaskSource" in card.targets:
         if name == "auto":
             name = choose_policy(name, looks.sizes, gray=looks.gray)[0]
@@ -45,8 +50,12 @@ def choose_augment(
     if "Identity" in card.targets and name == "auto" and looks.drawn:
         name = "symbol"  # characters, of any size: mirrored they are others
     policy, augment = choose_policy(name, looks.sizes, gray=looks.gray)
+    if "Domain" in card.about:
+        return (policy, OF_DOMAINS) if augment.crops else ("none", choose_policy("none", (), gray=False)[1])
     if "Identity" in card.targets and augment.crops:
         return policy, replace(augment, scale=WHOLE)
+    if entry.preprocess.fit == "cut":  # what is to be restored must not be blurred by a resize before
+        return policy, Augment(spans=None if policy == "none" else (1.0, 1.0), flip=augment.flip)
     if "Boxes" in card.targets:
         return policy, replace(SCENES["none" if entry.inputs else policy], mixup=mixup)
     return policy, augment

@@ -24,7 +24,7 @@ import numpy as np
 from nayan.core.config import TrainConfig, config_text, make_config
 from nayan.core.errors import ConfigError, DataError, NayanError, Stopped
 from nayan.core.events import EventLog, Listener, read_events
-from nayan.core.types import Boxes, Dataset, Label, MaskSource
+from nayan.core.types import Boxes, Dataset, Label, MaskSource, Original
 from nayan.data.fingerprint import fingerprint
 from nayan.data.pixels import count_pixels
 from nayan.runtime.fsio import write_file
@@ -296,7 +296,7 @@ def _counts(data: Dataset) -> dict[str, int]:
     """Return how many pictures, objects or pixels there are of each class; pixels of some masks only."""
     if any(isinstance(sample.target, MaskSource) for sample in data.samples):
         return dict(zip(data.classes, count_pixels(data).tolist(), strict=True))
-    targets = [sample.target for sample in data.samples]
+    targets = [s.target.about if isinstance(s.target, Original) else s.target for s in data.samples]
     found = [target.labels for target in targets if isinstance(target, Boxes)]
     found += [np.array([target.index]) for target in targets if isinstance(target, Label)]
     labels = np.bincount(np.concatenate(found), minlength=len(data.classes))

@@ -18,8 +18,7 @@ from nayan.core.machine import cores
 from nayan.core.registry import Catalog, resolve
 from nayan.core.types import Boxes, Dataset, Label, MaskSource, Size
 from nayan.data.pixels import count_pixels, median_frequency_weights
-from nayan.data.readers.base import has_identities
-from nayan.data.sides import choose_longer_side, choose_shape, choose_side
+from nayan.data.sides import choose_longer_side, choose_own_side, choose_shape, choose_side
 from nayan.data.splits import Splits
 from nayan.data.tiled import Views, tile_views
 from nayan.parts.weights import (
@@ -136,6 +135,8 @@ def set_up(
         truths = [s.target for s in learnt.samples if isinstance(s.target, Boxes)]
         side, why = choose_side(truths, looks.sizes, most=entry.preprocess.size[0])
         choose("imgsz", side, why)
+    elif config.imgsz is None and card.recipe.multiple:
+        choose("imgsz", *choose_own_side(looks.sizes, card.recipe.multiple, most=entry.preprocess.size[0]))
     preprocess = _preprocess(
         entry,
         choose.config,
@@ -161,7 +162,7 @@ def set_up(
     small = max(preprocess.size) <= SMALL_PICTURE  # where threads mostly wait for the interpreter
     choose("workers", 1 if small else cores(), "small pictures" if small else "one a core")
     task_type: type[Task] = resolve(card.task)
-    task = task_type(**_task_options(choose.config, splits))
+    task = task_type(**_task_options(choose.config, card, splits))
     set_threads(preprocess.size)
     torch.manual_seed(config.seed)
     source = choose.config.weights or "none"
@@ -170,6 +171,7 @@ def set_up(
         preprocess = _as_stated(preprocess, file)
     args = _model_args(choose.config, card, entry, preprocess)
     args |= task.data_args(entry, learnt, preprocess=preprocess)
+    entry = replace(entry, inputs=task.inputs(entry, splits.train.classes, args=args))
     network: Any = task.build(entry, splits.train.classes, **args)
     report = load_weights(network, (file or source) if fetch_weights else "none", entry)
     log("note", text=report.summary)
@@ -252,6 +254,11 @@ def _progressive(card: TaskCard, entry: Entry, size: Size, *, pretrained: bool) 
     return card.recipe.progressive, "a third of the time"
 
 
+_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur", "cycle", "identity")
+"""Options that a task takes, unless its card ignores them."""
+_OF_BUILDERS = ("up", "pooling", "dim", "margin", "width", "spectral_norm", "diffaug", "scale", "adversarial")
+"""Options that the builder of a network takes, where they are given."""
+
 LEAST_TILE = 32
 """Pixels; from smaller tiles nothing can be learnt, and there would be millions."""
 
@@ -307,7 +314,8 @@ def _batch(config: TrainConfig, pictures: int, most: int) -> int:
     return int(min(most, max(8, 2 ** int(np.log2(max(1, pictures // 16))))))
 
 
-def _task_options(config: TrainConfig, splits: Splits) -> dict[str, Any]:
+def _task_options(config: TrainConfig, card: TaskCard, splits: Splits) -> dict[str, Any]:
+    """Return the options of the task: the weights of classes, and those of `_OF_TASKS` that mean something to it."""
     weights = None
     by_pixel = any(isinstance(sample.target, MaskSource) for sample in splits.train.samples)
     if by_pixel and config.balance == "sampler":
@@ -320,10 +328,8 @@ def _task_options(config: TrainConfig, splits: Splits) -> dict[str, Any]:
     elif config.balance == "loss":
         labels = [sample.target.index for sample in splits.train.samples if isinstance(sample.target, Label)]
         weights = class_weights(labels, len(splits.train.classes)).tolist()
-    options = {"label_smoothing": config.label_smoothing, "class_weights": weights}
-    if has_identities(splits.train.samples):
-        return {**options, "far": config.far}
-    return {**options, "loss": config.loss} if by_pixel else options
+    own = {name: getattr(config, name) for name in _OF_TASKS if name not in card.recipe.ignores}
+    return {"label_smoothing": config.label_smoothing, "class_weights": weights, **own}
 
 
 def _as_stated(preprocess: Preprocess, file: Path) -> Preprocess:
@@ -338,7 +344,7 @@ def _model_args(config: TrainConfig, card: TaskCard, entry: Entry, preprocess: P
     own: dict[str, Any] = {"head": config.head} if entry.weights and card.backbone_is_model else {}
     if config.backbone and not card.backbone_is_model:
         own["backbone"] = config.backbone
-    for name in ("up", "pooling", "dim", "margin"):
+    for name in _OF_BUILDERS:
         if getattr(config, name):
             own[name] = getattr(config, name)
     return {
@@ -347,6 +353,6 @@ def _model_args(config: TrainConfig, card: TaskCard, entry: Entry, preprocess: P
         "size": preprocess.size,
         "mean": preprocess.mean,
         "std": preprocess.std,
-        "dropout": config.dropout or 0.0,
+        "dropout": entry.args.get("dropout", 0.0) if config.dropout is None else config.dropout,
         **own,
     }

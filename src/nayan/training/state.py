@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nayan.core.errors import Stopped
@@ -45,6 +45,9 @@ class State:
     def restore_weights(self, checkpoint: Checkpoint) -> None:
         """Put the weights of a checkpoint into the network, and remember the best ones."""
         self.job.network.load_state_dict(_under("model", checkpoint.tensors))
+        remembered = _remembered(self.job.network)
+        for name, tensor in _under("memory", checkpoint.tensors).items():
+            remembered[name].copy_(tensor)
         self.best_weights = _under("best", checkpoint.tensors)
 
     def restore_optimisation(self, checkpoint: Checkpoint) -> None:
@@ -67,6 +70,7 @@ class State:
         if job.checkpoints is None or not job.fabric.is_global_zero:
             return None
         tensors = {f"model/{name}": tensor for name, tensor in job.network.state_dict().items()}
+        tensors |= {f"memory/{name}": tensor for name, tensor in _remembered(job.network).items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self.best_weights.items()}
         if self.average:
             tensors |= {f"average/{name}": tensor for name, tensor in self.average.shadow.items()}
@@ -127,3 +131,9 @@ class State:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name[len(prefix) + 1 :]: t for name, t in tensors.items() if name.startswith(prefix + "/")}
+
+
+def _remembered(network: nn.Module) -> dict[str, Tensor]:
+    """Return what a step changes and the next one needs that is no weight: buffers that are not persistent."""
+    weights = network.state_dict().keys()
+    return {name: buffer for name, buffer in network.named_buffers() if name not in weights}

@@ -12,14 +12,16 @@ from pathlib import Path
 from nayan.core.errors import ConfigError, DataError, FormatError
 from nayan.core.image import looks_like_picture
 from nayan.core.registry import Catalog
-from nayan.data.formats import DRAWN, IDENTITY_FORMATS, target_of
+from nayan.data.formats import DRAWN, target_of
 from nayan.data.pictures import entries, has_picture, walk
 from nayan.data.readers.base import Reader, Sniff
+from nayan.data.readers.captions import CaptionsReader
 from nayan.data.readers.coco import CocoReader
 from nayan.data.readers.coco_masks import CocoMasksReader
 from nayan.data.readers.csv import CsvReader
 from nayan.data.readers.csv_boxes import CsvBoxesReader
 from nayan.data.readers.cvat import CvatReader
+from nayan.data.readers.domains import DomainsReader
 from nayan.data.readers.folder import PICTURE_FOLDERS, FolderReader, class_names
 from nayan.data.readers.identities import IdentitiesReader
 from nayan.data.readers.idx import IdxReader
@@ -29,6 +31,7 @@ from nayan.data.readers.labelme import LabelmeReader
 from nayan.data.readers.labelme_masks import LabelmeMasksReader
 from nayan.data.readers.masks import MasksReader
 from nayan.data.readers.pairs import PairsReader
+from nayan.data.readers.pictures import PicturesReader
 from nayan.data.readers.voc import VocReader
 from nayan.data.readers.yolo import YoloReader
 from nayan.data.readers.yolo_masks import YoloMasksReader
@@ -53,6 +56,9 @@ READERS: Catalog[Reader] = Catalog(
         IdentitiesReader(),
         PairsReader(),
         ItemsReader(),
+        CaptionsReader(),
+        DomainsReader(),
+        PicturesReader(),
     ],
 )
 """Every format by its name."""
@@ -85,7 +91,8 @@ def recognise(root: Path, format: str | None = None, *, targets: Collection[str]
         format: name of a reader, where the user knows better.
         targets: names of the types in `core.types` that are wanted, such as ("MaskSource",); () for any. Of a
             format of outlines (`DRAWN`) it decides whether these become boxes, which is usual, or masks.
-            Where identities are wanted and no format says more, classes are taken for them.
+            Where identities are wanted and no format says more, classes are taken for them. Where no truth is
+            needed ("None"), data of any format will do: one of the wanted kinds first, mere pictures last.
 
     Raises:
         DataError: if the path does not exist, is empty, or has pictures but no classes.
@@ -104,12 +111,15 @@ def recognise(root: Path, format: str | None = None, *, targets: Collection[str]
         )
     readers = [reader for reader in READERS if _fits(reader.name, targets)]
     sniffs = {reader.name: reader.sniff(root) for reader in readers}
-    if "Identity" in targets and any(sniffs[name].score >= _READABLE for name in IDENTITY_FORMATS):
-        sniffs = {name: sniffs[name] for name in IDENTITY_FORMATS}
-    ranked = sorted(sniffs.items(), key=lambda item: -item[1].score)
-    (best, first), (other, second) = ranked[0], ranked[1]
-    if first.score < _READABLE:
+    readable = [name for name, sniff in sniffs.items() if sniff.score >= _READABLE]
+    if not readable:
         raise _others(root, targets) or _unknown(root, sniffs)
+    most = max(_tells(name, targets) for name in readable)
+    ranked = sorted(
+        ((name, sniff) for name, sniff in sniffs.items() if _tells(name, targets) == most),
+        key=lambda item: -item[1].score,
+    )
+    (best, first), (other, second) = ranked[0], ranked[1] if len(ranked) > 1 else ("", Sniff(0.0, ""))
     if first.score - second.score <= _CLOSE:
         raise ConfigError(
             f"{root}: could be {best} ({first.reason}) or {other} ({second.reason})",
@@ -121,10 +131,18 @@ def recognise(root: Path, format: str | None = None, *, targets: Collection[str]
 
 def _fits(format: str, targets: Collection[str]) -> bool:
     """Return whether a format may be chosen: it has what is wanted; masks are drawn only where they are."""
-    if not targets:
-        return format not in DRAWN.values()
     kind = target_of(format)
-    return kind in targets or (kind == "Label" and "Identity" in targets)
+    if kind in targets:
+        return True
+    if not targets or "None" in targets:
+        return format not in DRAWN.values() and kind != "None"
+    return kind == "Label" and "Identity" in targets
+
+
+def _tells(format: str, targets: Collection[str]) -> int:
+    """Return how much a format tells of what is wanted: 2 what no class can say, 1 something, 0 nothing."""
+    kind = target_of(format)
+    return 0 if kind == "None" else 2 if kind in targets and kind != "Label" else 1
 
 
 def _wanted(format: str, targets: Collection[str]) -> str:
@@ -146,6 +164,9 @@ def _others(root: Path, targets: Collection[str]) -> DataError | None:
         "Boxes": "boxes",
         "MaskSource": "masks",
         "Identity": "identities",
+        "Caption": "captions",
+        "Domain": "two domains",
+        "None": "pictures alone",
     }
     return DataError(
         f"{root}: holds {nouns[target_of(found.reader.name)]} ({found.reader.name}: {found.reason}), wanted "
@@ -177,14 +198,14 @@ def _unknown(root: Path, sniffs: Mapping[str, Sniff]) -> DataError:
         return DataError(
             f"{root}: found {seen['picture']} x picture, but nothing says their classes ({reasons})",
             hint="put each class into a folder of its own, or add a table labels.csv with the columns "
-            "file,label; `nayan predict` needs no classes",
+            "file,label; --task generate learns from pictures alone; `nayan predict` needs no classes",
         )
     inner = [folder for folder in holding if READERS["folder"].sniff(folder).score >= _READABLE]
     classes = class_names(root)
     if len(classes) == 1 and not inner and classes[0].lower() not in PICTURE_FOLDERS:
         return DataError(
             f"{root}: there is a single class, {classes[0]!r}; a classifier needs two or more",
-            hint="add a folder with pictures of another class",
+            hint="add a folder with pictures of another class; --task generate learns from one, or none",
         )
     hint = f"did you mean {inner[0]}?" if len(inner) == 1 else f"known formats: {formats}"
     return FormatError(f"{root}: no format fits {found} ({reasons})", hint=hint)

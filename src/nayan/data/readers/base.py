@@ -15,7 +15,18 @@ import numpy as np
 import PIL.Image
 
 from nayan.core.errors import ConfigError, DataError, FormatError, LabelError, NotFound
-from nayan.core.types import VOID, Boxes, Dataset, Identity, Label, MaskSource, Sample, SemanticMask, Target
+from nayan.core.types import (
+    VOID,
+    Boxes,
+    Caption,
+    Dataset,
+    Identity,
+    Label,
+    MaskSource,
+    Sample,
+    SemanticMask,
+    Target,
+)
 
 SPLITS = ("train", "val", "test")
 """The names of splits, in the order in which they are listed everywhere."""
@@ -164,6 +175,15 @@ def has_identities(samples: Iterable[Sample]) -> bool:
     return isinstance(first, Identity)
 
 
+def kind_of(samples: Iterable[Sample]) -> str:
+    """Return the name of the type of the ground truth, judged by the first picture that has one; else "None".
+
+    >>> kind_of([Sample("1.png", load=None), Sample("2.png", load=None, target=Label(0))]), kind_of([])
+    ('Label', 'None')
+    """
+    return next((type(sample.target).__name__ for sample in samples if sample.target is not None), "None")
+
+
 def counted(things: Sized, noun: str) -> str:
     """Return a number with its noun.
 
@@ -191,6 +211,12 @@ def label_of(sample: Sample, classes: Sequence[str]) -> str:
         raise LabelError(
             f"{sample.id}: the picture has a mask, not one class for all of it",
             hint="masks are kept by the formats masks, coco_masks and yolo_masks",
+        )
+    if isinstance(sample.target, Caption):
+        raise LabelError(
+            f"{sample.id}: the picture has {counted(sample.target.texts, 'caption')}, not one class for all "
+            "of it",
+            hint="captions are kept by the format captions",
         )
     if not isinstance(sample.target, Label):
         raise LabelError(

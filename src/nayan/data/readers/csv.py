@@ -310,12 +310,16 @@ def _row(
         if split not in ("all", named):
             raise LabelError(f"{place}: a row of {named} in the table of {split}", hint="move the row")
         split = named
-    path = _locate(file, starts, place=place)
+    path = locate(file, starts, place=place)
     return _Row(place, normal(Path(os.path.relpath(path, base)).as_posix()), path, label, split)
 
 
-def _locate(file: str, starts: tuple[Path, ...], *, place: str) -> Path:
-    """Return the picture that a cell names: beside the table, in images/, or in a folder of its name."""
+def locate(file: str, starts: tuple[Path, ...], *, place: str) -> Path:
+    """Return the picture that a cell names, in the first of the folders that has it.
+
+    Raises:
+        DataError: if none has it; the message names the cell's `place`.
+    """
     for spelling in dict.fromkeys((file, file.replace("\\", "/"))):
         for form in ("NFC", "NFD"):
             name = unicodedata.normalize(form, spelling)

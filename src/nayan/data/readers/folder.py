@@ -33,6 +33,7 @@ from nayan.data.readers.base import (
     unused,
     write_picture,
 )
+from nayan.data.readers.domains import domain_of
 
 PICTURE_FOLDERS = frozenset({"images", "imgs", "img", "jpegimages", "annotations", "imagesets"})
 """Names of folders that hold pictures of all classes, or none, in other formats."""
@@ -47,7 +48,6 @@ _PARTS = PICTURE_FOLDERS | {
     "segmentationobject",
     "gt",
 }
-_DOMAIN = re.compile(r"(train|val|test)[ab]", re.IGNORECASE)  # CycleGAN: trainA, trainB, testA, testB
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class FolderReader:
             return Sniff(0.0, "no sub-folder holds pictures of one class")
         if words <= _PARTS or words & PICTURE_FOLDERS:
             return Sniff(0.2, f"the folders {', '.join(layout.classes)}{where} are not named after classes")
-        if all(_DOMAIN.fullmatch(name) for name in layout.classes):
+        if all((place := domain_of(name)) and place[0] != "all" for name in layout.classes):
             return Sniff(0.2, "the folders are two domains (trainA, trainB), not classes")
         if len(layout.classes) == 1:
             return Sniff(0.3, f"only one folder{where} holds pictures: {layout.classes[0]}")

@@ -33,7 +33,8 @@ class OnnxBackend:
     Attributes:
         calls: how many it takes at the same time.
         outputs: names, in the order of the graph.
-        input_shape: (h, w, channels) that it takes; () where it draws from noise and looks at no picture.
+        input_shape: (h, w, channels) that it takes; () where it looks at no pixels, but draws from noise or
+            takes a picture of any size as a further input.
         tolerance: how far its outputs may lie from those of another machine.
 
     Raises:
@@ -45,7 +46,11 @@ class OnnxBackend:
         check_self_contained(model)
         self._session = _make_session(model, self._name, threads)
         inputs = self._session.get_inputs()
-        pixels = [entry for entry in inputs if entry.type == "tensor(uint8)" or len(entry.shape) == 4]
+        pixels = [
+            entry
+            for entry in inputs
+            if (entry.type == "tensor(uint8)" or len(entry.shape) == 4) and not _of_any_size(entry)
+        ]
         shape = tuple(pixels[0].shape) if pixels else ()
         if not inputs or (pixels and (pixels[0].type != "tensor(uint8)" or len(shape) != 4)):
             found = ", ".join(f"{entry.name}: {entry.type} {entry.shape}" for entry in inputs) or "nothing"
@@ -77,6 +82,11 @@ class OnnxBackend:
         except onnxruntime_failures() as error:
             raise BundleError(f"{self._name}: ONNX Runtime cannot run it: {error}") from error
         return dict(zip(self.outputs, values, strict=True))
+
+
+def _of_any_size(entry: Any) -> bool:
+    """Say whether an input of a graph is a picture of any size: pixels have that of the preprocessing."""
+    return entry.type == "tensor(uint8)" and any(isinstance(side, str) for side in entry.shape[1:])
 
 
 def check_pixels(pixels: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -2,7 +2,132 @@
 
 from __future__ import annotations
 
-from nayan.tasks.cards import TaskCard
+from nayan.tasks.cards import Recipe, TaskCard
 
-GENERATE: tuple[TaskCard, ...] = ()
+_AT = "nayan.tasks.generation"
+_OF_OTHERS = (
+    "label_smoothing",
+    "mixup",
+    "cutmix",
+    "balance",
+    "views",
+    "head",
+    "backbone",
+    "up",
+    "progressive",
+    "freeze",
+    "tile",
+    "overlap",
+    "pooling",
+    "dim",
+    "margin",
+    "far",
+)
+"""Options of training that mean nothing to networks that draw."""
+
+_OF_ADVERSARIES = ("gradient_penalty", "spectral_norm", "diffaug", "ttur")
+"""Options of training that only a network knows that draws from noise."""
+
+_OF_RESTORERS = ("scale", "adversarial")
+"""Those that only a network knows that restores."""
+
+_OF_TRANSLATORS = ("width", "cycle", "identity")
+"""Those that only a network knows that translates."""
+
+GENERATE: tuple[TaskCard, ...] = (
+    TaskCard(
+        name="generation",
+        verb="generate",
+        targets=("Original",),
+        catalog=f"{_AT}.sampling.catalog:MODELS",
+        task=f"{_AT}.sampling.task:SamplingTask",
+        decode=f"{_AT}.sampling.decode:decode",
+        metric=f"{_AT}.sampling.metric:SamplingMetric",
+        draw=f"{_AT}.sampling.draw",
+        default_model="dcgan",
+        compare=f"{_AT}.parity:compare_pictures",
+        look="summary",
+        recipe=Recipe(
+            best_by="kid",
+            best_is="lowest",
+            scratch_pictures=150_000,
+            tune_pictures=0,
+            epochs=(20, 300),
+            batch=64,
+            ema=0.995,
+            lr={
+                "adamw": {"small": 4e-4, "scratch": 4e-4, "head": 4e-4, "tune": 4e-4},
+                "sgd": {"small": 0.01, "scratch": 0.01, "head": 0.01, "tune": 0.01},
+            },
+            cached=False,
+            own_range=True,
+            multiple=4,
+            augment="none",
+            ignores=(*_OF_OTHERS, *_OF_RESTORERS, *_OF_TRANSLATORS),
+        ),
+    ),
+    TaskCard(
+        name="translation",
+        verb="generate",
+        targets=("Original",),
+        about=("Domain",),
+        catalog=f"{_AT}.translation.catalog:MODELS",
+        task=f"{_AT}.translation.task:TranslationTask",
+        decode=f"{_AT}.translation.decode:decode",
+        metric=f"{_AT}.translation.metric:TranslationMetric",
+        draw=f"{_AT}.translation.draw",
+        default_model="cyclegan",
+        compare=f"{_AT}.parity:compare_pictures",
+        look="summary",
+        recipe=Recipe(
+            best_by="kid",
+            best_is="lowest",
+            scratch_pictures=12_000,
+            tune_pictures=6_000,
+            epochs=(10, 200),
+            batch=2,
+            ema=0.99,
+            lr={
+                "adamw": {"small": 4e-4, "scratch": 2e-4, "head": 2e-4, "tune": 2e-4},
+                "sgd": {"small": 0.01, "scratch": 0.01, "head": 0.01, "tune": 0.01},
+            },
+            cached=False,
+            own_range=True,
+            multiple=4,
+            shared=True,
+            ignores=(*_OF_OTHERS, *_OF_RESTORERS, "gradient_penalty", "spectral_norm", "diffaug"),
+        ),
+    ),
+    TaskCard(
+        name="restoration",
+        verb="generate",
+        targets=("Original",),
+        catalog=f"{_AT}.restoration.catalog:MODELS",
+        task=f"{_AT}.restoration.task:RestorationTask",
+        decode=f"{_AT}.restoration.decode:decode",
+        metric=f"{_AT}.restoration.metric:RestorationMetric",
+        draw=f"{_AT}.restoration.draw",
+        default_model="super_resolution",
+        compare=f"{_AT}.parity:compare_pictures",
+        look="features",
+        recipe=Recipe(
+            best_by="psnr",
+            best_is="highest",
+            scratch_pictures=15_000,
+            tune_pictures=5_000,
+            epochs=(10, 200),
+            batch=16,
+            ema=0.99,
+            lr={
+                "adamw": {"small": 2e-3, "scratch": 1e-3, "head": 1e-3, "tune": 5e-4},
+                "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.05, "tune": 0.02},
+            },
+            cached=False,
+            settled=False,
+            own_range=True,
+            multiple=16,
+            ignores=(*_OF_OTHERS, "dropout", "loss", *_OF_ADVERSARIES, *_OF_TRANSLATORS),
+        ),
+    ),
+)
 """In the order in which they are proposed for data."""

@@ -1,0 +1,1 @@
+"""Networks that give back what a picture lost: its size, or parts of it."""

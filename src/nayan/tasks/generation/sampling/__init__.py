@@ -1,0 +1,1 @@
+"""The family that draws pictures from noise, or from noise and a class."""

@@ -1,0 +1,1 @@
+"""One idea of how to draw a file."""

@@ -1,0 +1,164 @@
+"""What every generator with its adversary is: one that draws, one that tells drawn from real.
+
+noise (B, Z) ─┐
+              ├─ generator ── drawn (B, C, h, w) in [-1, 1] ─┐
+class (B,) ───┤                                              ├─ change ── discriminator ── logits (B,)
+              │   pixels 0..255 ── Normalise ── real ────────┘                │
+              └───────────────────────────────────────────────────────────────┘
+
+What is deployed is the generator alone: it looks at no picture.
+"""
+
+# B pictures, C channels, (h, w) their size, Z numbers of noise
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from nayan.parts.differentiable_augment import DifferentiableAugment
+from nayan.parts.losses.adversarial import between
+from nayan.parts.normalise import Normalise
+
+
+@dataclass(slots=True, eq=False)  # not frozen: Fabric casts the fields of what forward takes and returns
+class Turn:
+    """Who learns from a batch, and what has to be known of it for that.
+
+    Attributes:
+        learner: whose turn it is.
+        drawn: (B, C, h, w) in [-1, 1], what the discriminator is to tell from the data; None draws anew.
+        probe: where the slope of the discriminator is asked for: at the "data", "between" data and drawn
+            pictures, or nowhere.
+    """
+
+    learner: Literal["generator", "discriminator"]
+    drawn: Tensor | None = None
+    probe: Literal["", "data", "between"] = ""
+
+
+@dataclass(slots=True, eq=False)
+class SamplingRaw:
+    """What a generator drew and, in training, what its adversary says of it.
+
+    Attributes:
+        drawn: (B, C, h, w) in [-1, 1].
+        fake: (B,) logits of what was drawn; None where nobody asked.
+        real: (B,) logits of the data; None in the generator's turn.
+        probed: (B, C, h, w) pictures at which the slope of the discriminator is asked for.
+        probed_logits: (B,) logits of those.
+    """
+
+    drawn: Tensor
+    fake: Tensor | None = None
+    real: Tensor | None = None
+    probed: Tensor | None = None
+    probed_logits: Tensor | None = None
+
+
+class Adversaries(nn.Module):
+    """A network with the two doors that `nayan.tasks.base.Network` promises.
+
+    Args:
+        generator: from (B, Z) noise and (B,) classes, or None where it takes none, to (B, C, h, w) in [-1, 1].
+        discriminator: from such pictures and their classes to (B,) logits, above 0 for the data.
+        latent: Z.
+        normalise: from pixels to [-1, 1].
+        classes: how many the generator can be asked for; 0: it draws what it will.
+        augment: what may happen to all pictures before the discriminator sees them.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        latent: int,
+        normalise: Normalise,
+        classes: int = 0,
+        augment: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.generator = generator
+        self.discriminator = discriminator
+        self.augment = DifferentiableAugment(augment)
+        self.latent = latent
+        self.classes = classes
+
+    def forward(
+        self,
+        images: Tensor,
+        targets: Turn | None = None,
+        *,
+        noise: Tensor | None = None,
+        label: Tensor | None = None,
+    ) -> SamplingRaw:
+        """Draw as many pictures as there are `images`, and let them be judged.
+
+        Args:
+            images: (B, C, h, w) pixels in [0, 255], uint8 or float: the data that what is drawn is to be
+                taken for. Without a turn they only say how many pictures are drawn.
+            targets: whose turn it is; None: nobody learns, and nothing is judged.
+            noise: (B, Z); None draws it.
+            label: (B,) int64 classes of the images, which are also those that are to be drawn; None for
+                networks without classes, and else draws them.
+        """
+        if self.classes and label is None:
+            label = torch.randint(0, self.classes, (len(images),), device=images.device)
+        if targets is None:
+            return SamplingRaw(self._draw(images, noise, label))
+        if targets.learner == "generator":
+            drawn = self._draw(images, noise, label)
+            return SamplingRaw(drawn, fake=self._judge(drawn, label))
+        drawn = targets.drawn
+        if drawn is None:
+            with torch.no_grad():
+                drawn = self._draw(images, noise, label)
+        real = self.normalise(images)
+        raw = SamplingRaw(drawn, fake=self._judge(drawn, label))
+        if targets.probe == "data":
+            raw.probed = real = real.requires_grad_()
+        raw.real = raw.probed_logits = self._judge(real, label)
+        if targets.probe == "between":
+            raw.probed = between(real, drawn).requires_grad_()
+            raw.probed_logits = self._judge(raw.probed, label)
+        return raw
+
+    def deploy(self, raw: SamplingRaw) -> dict[str, Tensor]:
+        """Return {"picture": (B, h, w, C) float32 in [0, 1]}."""
+        return {"picture": (raw.drawn.float().permute(0, 2, 3, 1) + 1) / 2}  # (B, C, h, w) -> (B, h, w, C)
+
+    def stages(self) -> list[tuple[str, nn.Module]]:
+        """Return the two adversaries. They do not follow each other: what comes between them is a decision."""
+        return [("generator", self.generator), ("discriminator", self.discriminator)]
+
+    def _draw(self, images: Tensor, noise: Tensor | None, label: Tensor | None) -> Tensor:
+        if noise is None:
+            noise = torch.randn(len(images), self.latent, device=images.device)
+        drawn: Tensor = self.generator(noise, label)
+        return drawn
+
+    def _judge(self, pictures: Tensor, label: Tensor | None) -> Tensor:
+        logits: Tensor = self.discriminator(self.augment(pictures), label)
+        return logits
+
+
+def with_spectral_norm(module: nn.Module) -> nn.Module:
+    """Let every convolution and linear layer of a module have the spectral norm 1, and return the module.
+
+    Source: Miyato et al. (2018), arXiv:1802.05957: it bounds the slope of a discriminator.
+
+    >>> layer = with_spectral_norm(nn.Linear(2, 1))
+    >>> layer(torch.eye(2)).shape
+    torch.Size([2, 1])
+    """
+    for part in list(module.modules()):
+        if isinstance(part, nn.Linear | nn.Conv2d):
+            spectral_norm(part)
+    return module

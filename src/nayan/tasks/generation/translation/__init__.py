@@ -1,0 +1,1 @@
+"""The family that turns pictures of one set into pictures of another, learnt without pairs."""
