@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
+    from nayan.api.translations import translate
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
     from nayan.core.errors import NayanError
@@ -47,6 +48,7 @@ _ADDRESSES = {
     "sample": "nayan.api.data",
     "split": "nayan.api.data",
     "train": "nayan.api.learning",
+    "translate": "nayan.api.translations",
     "val": "nayan.api.using",
     "watch": "nayan.api.using",
 }
@@ -70,6 +72,7 @@ __all__ = [
     "sample",
     "split",
     "train",
+    "translate",
     "val",
     "watch",
 ]

@@ -9,6 +9,7 @@ from nayan.api.data import convert, doctor, sample, split
 from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
+from nayan.api.translations import translate
 from nayan.api.trying import demo
 from nayan.api.using import load, predict, val, watch
 
@@ -27,6 +28,7 @@ __all__ = [
     "sample",
     "split",
     "train",
+    "translate",
     "val",
     "watch",
 ]

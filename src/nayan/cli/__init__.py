@@ -19,6 +19,7 @@ VERBS = {
     "val": "score a model on a data set",
     "predict": "say what a model sees in pictures",
     "portrait": "put a person before another background, or the background out of focus",
+    "translate": "turn pictures of one domain into pictures of another, such as summer into winter",
     "explain": "look inside a network: layers, filters, feature maps, Grad-CAM",
     "export": "turn a trained model into ONNX or OpenVINO, and prove that it answers alike",
     "check-bundle": "check that a bundle is complete and unchanged, and answers as it did",

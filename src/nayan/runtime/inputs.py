@@ -71,6 +71,11 @@ def holes(
     return draw_holes(size, drawn_by(pixels), boxes=boxes, side=side, strokes=strokes)
 
 
+def whole(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the picture itself: a network whose graph is to take pictures of any size gets it this way."""
+    return pixels
+
+
 def drawn_by(pixels: NDArray[np.uint8]) -> np.random.Generator:
     """Return a generator that depends on nothing but the pixels, alike on every machine."""
     return np.random.Generator(np.random.PCG64(zlib.crc32(np.ascontiguousarray(pixels).tobytes())))
@@ -82,11 +87,12 @@ METHODS: dict[str, Callable[..., NDArray[Any]]] = {
     "label": label,
     "shrunk": shrunk,
     "holes": holes,
+    "whole": whole,
 }
 """By the "method" of an entry's `inputs`; the other keys are the arguments, and "learning" has those that are
 others while the network learns."""
 
-ANY_SIZE = frozenset({"shrunk"})
+ANY_SIZE = frozenset({"shrunk", "whole"})
 """Methods that make a picture in place of the one they are made of: an exported graph takes any size."""
 
 

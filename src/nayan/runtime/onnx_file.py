@@ -1,4 +1,4 @@
-"""A look into an ONNX file without the onnx package: does it keep all its data to itself?
+"""A look into an ONNX file without the onnx package: does it keep all its data to itself? And a cut of it.
 
 An ONNX tensor may point to another file ("external data"), by an absolute path, `../..`, or even an
 address in memory; ONNX Runtime follows it while it loads the model. A bundle's graph carries its own
@@ -11,7 +11,7 @@ tensor are followed; everything else is skipped by its length.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from nayan.core.errors import BundleError
@@ -28,6 +28,9 @@ _FIELDS: dict[str, dict[int, str]] = {
     "tensor": {},
 }
 _GRAPH, _EXTERNAL_DATA, _DATA_LOCATION = 7, 13, 14
+_NODE, _INITIALIZER, _OUTPUT = 1, 5, 12  # of a graph
+_TAKES, _GIVES = 1, 2  # of a node
+_NAME = {_INITIALIZER: 8, _OUTPUT: 1}
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
@@ -52,6 +55,76 @@ def check_self_contained(model: Path | bytes) -> None:
                 view.release()
     except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
         raise BundleError(f"{model}: cannot be read: {error}") from error
+
+
+def only_outputs(model: bytes, wanted: Collection[str]) -> bytes:
+    """Return an ONNX model without the outputs that are not wanted, and without all that only they need.
+
+    ONNX Runtime computes every node of a graph, whatever outputs it is asked for.
+
+    Args:
+        model: content of a file whose nodes are in order of computation and hold no graphs of their own.
+        wanted: names of outputs.
+
+    Raises:
+        BundleError: if this is no ONNX model, or has no such output.
+    """
+    view, name = memoryview(model), "the ONNX model"
+    parts = []
+    for field, wire, first, last in _fields(view, 0, len(view), name):
+        content = bytes(view[first:last])
+        if field == _GRAPH and wire == _LENGTH:
+            content = _pruned(view[first:last], set(wanted), name)
+        parts.append(_encoded(field, wire, content))
+    return b"".join(parts)
+
+
+def _pruned(graph: memoryview, wanted: set[str], name: str) -> bytes:
+    """Return the fields of a graph that the wanted outputs need, in their order."""
+    fields = list(_fields(graph, 0, len(graph), name))
+    outputs = {_text(graph, entry, _NAME[_OUTPUT], name) for entry in fields if entry[0] == _OUTPUT}
+    if missing := wanted - outputs:
+        raise BundleError(f"{name}: gives {', '.join(sorted(outputs))}, not {', '.join(sorted(missing))}")
+    needed, nodes = set(wanted), set[int]()
+    for field, _, first, last in reversed(fields):
+        if field == _NODE and needed & set(_texts(graph, first, last, _GIVES, name)):
+            nodes.add(first)
+            needed |= set(_texts(graph, first, last, _TAKES, name))
+    kept = [
+        entry
+        for entry in fields
+        if (entry[0] != _NODE or entry[2] in nodes)
+        and (entry[0] not in _NAME or _text(graph, entry, _NAME[entry[0]], name) in needed)
+    ]
+    return b"".join(_encoded(field, wire, bytes(graph[first:last])) for field, wire, first, last in kept)
+
+
+def _texts(data: memoryview, start: int, end: int, wanted: int, name: str) -> list[str]:
+    """Return the values of a field of text in a message."""
+    return [
+        str(data[first:last], "utf-8")
+        for field, _, first, last in _fields(data, start, end, name)
+        if field == wanted
+    ]
+
+
+def _text(data: memoryview, entry: tuple[int, int, int, int], wanted: int, name: str) -> str:
+    """Return the value of a field of text in the message that a field holds; "" where it has none."""
+    return next(iter(_texts(data, entry[2], entry[3], wanted, name)), "")
+
+
+def _encoded(field: int, wire: int, content: bytes) -> bytes:
+    """Return a field as it stands in a message."""
+    length = _number(len(content)) if wire == _LENGTH else b""
+    return _number(field << 3 | wire) + length + content
+
+
+def _number(value: int) -> bytes:
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*digits, value])
 
 
 def _check(model: memoryview, name: str) -> None:

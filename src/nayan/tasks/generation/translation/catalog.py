@@ -19,6 +19,7 @@ MODELS: Catalog[Entry] = Catalog(
             paper="arXiv:1703.10593",
             licence="Apache-2.0",
             gray=True,
+            inputs={"picture": {"method": "whole"}},
         ),
     ],
 )

@@ -101,14 +101,18 @@ class Translator(nn.Module):
         self.pool_a = PicturePool(channels, size)
         self.pool_b = PicturePool(channels, size)
 
-    def forward(self, images: Tensor, targets: Turn | None = None) -> TranslationRaw:
+    def forward(
+        self, images: Tensor, targets: Turn | None = None, *, picture: Tensor | None = None
+    ) -> TranslationRaw:
         """Translate (B, C, h, w) pixels in [0, 255], uint8 or float.
 
         Args:
             images: of any domain.
             targets: whose turn it is to learn; None: nobody's, and all pictures are translated either way.
+            picture: (B, h', w', C) pixels of any size that are to be translated in their place, with sides that
+                are multiples of 4: what an exported graph takes.
         """
-        pictures = self.normalise(images)
+        pictures = self.normalise(images if picture is None else picture.permute(0, 3, 1, 2))
         if targets is None:
             to_a, to_b = self._to_a(pictures), self._to_b(pictures)
             return TranslationRaw(to_a, to_b, back_a=self._to_a(to_b), back_b=self._to_b(to_a))

@@ -13,6 +13,7 @@ from PIL import Image as PillowImage
 from nayan.core.errors import ConfigError, DataError, NotFound
 from nayan.core.image import open_image
 from nayan.core.types import Image, Sample
+from nayan.data.results import QUALITY, result_files
 from nayan.runtime.predictor import Predictor
 from nayan.tasks.segmentation.colours import is_ground
 from nayan.tasks.segmentation.decode import probability_map
@@ -23,9 +24,7 @@ PERSON_NAMES = ("person", "people", "human", "man", "woman", "portrait")
 """Classes that are taken for the person when nobody names one."""
 
 COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 OPAQUE = (".jpg", ".jpeg")
-QUALITY = 95
 
 
 def background_of(text: str) -> Kind | tuple[int, int, int] | Image:
@@ -138,30 +137,9 @@ def make_portraits(
 
 def _places(samples: Sequence[Sample], out: Path, *, transparent: bool) -> list[Path]:
     """Return where each portrait goes; never onto one of the pictures."""
-    if out.suffix.lower() in SUFFIXES and not out.is_dir():
-        if len(samples) > 1:
-            raise ConfigError(f"{out}: one file for {len(samples)} pictures", hint="name a folder with --out")
-        if transparent and out.suffix.lower() in OPAQUE:
-            raise ConfigError(f"{out}: a JPEG cannot be transparent", hint="name a .png or .webp file")
-        files = [out]
-    else:
-        if out.suffix and not out.is_dir():
-            raise ConfigError(f"{out}: expected a folder, or a file ending in {', '.join(SUFFIXES)}")
-        files, taken = [], set[str]()
-        for sample in samples:
-            stem = name = Path(sample.id).stem
-            number = 1
-            while name.lower() in taken:  # some file systems do not tell A from a
-                number += 1
-                name = f"{stem}_{number}"
-            taken.add(name.lower())
-            files.append(out / f"{name}{'.png' if transparent else '.jpg'}")
-    sources = {sample.path.resolve() for sample in samples if sample.path is not None}
-    for file in files:
-        if file.resolve() in sources:
-            raise ConfigError(
-                f"{file}: is one of the pictures, which are never changed", hint="name another --out"
-            )
+    files = result_files(samples, out, suffix=".png" if transparent else ".jpg")
+    if transparent and files and files[0].suffix.lower() in OPAQUE:
+        raise ConfigError(f"{out}: a JPEG cannot be transparent", hint="name a .png or .webp file")
     return files
 
 
