@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nayan.api.bundles import check_bundle, export
     from nayan.api.data import convert, doctor, sample, split
+    from nayan.api.generating import generate
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
@@ -40,6 +41,7 @@ _ADDRESSES = {
     "doctor": "nayan.api.data",
     "explain": "nayan.api.inside",
     "export": "nayan.api.bundles",
+    "generate": "nayan.api.generating",
     "load": "nayan.api.using",
     "models": "nayan.api.inside",
     "portrait": "nayan.api.portraits",
@@ -64,6 +66,7 @@ __all__ = [
     "doctor",
     "explain",
     "export",
+    "generate",
     "load",
     "models",
     "portrait",

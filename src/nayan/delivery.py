@@ -56,10 +56,18 @@ def _write(trained: Trained) -> None:
     predictor = make_predictor(bundle.spec, choose_backend("onnx", bundle.graph, pictures=len(splits.val)))
     scores: dict[str, dict[str, float]] = {}
     with trained.timed("evaluation"):
+        counts = splits.test or splits.val  # the one that the report is about
         for data in (splits.val, splits.test):
             if data is not None:
                 begun = time.monotonic()
-                metrics = write_evaluation(folder, predictor, data, calibration=trained.calibration)
+                metrics = write_evaluation(
+                    folder,
+                    predictor,
+                    data,
+                    calibration=trained.calibration,
+                    learnt=splits.train if data is counts else None,
+                    features=trained.setup.config.features,
+                )
                 scores[data.split] = metrics
                 seconds = round(time.monotonic() - begun, 3)
                 log("evaluation", split=data.split, metrics=metrics, seconds=seconds)

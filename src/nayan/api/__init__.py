@@ -6,6 +6,7 @@ need (torch, pydantic, ONNX Runtime) is imported inside them, so that each start
 
 from nayan.api.bundles import check_bundle, export
 from nayan.api.data import convert, doctor, sample, split
+from nayan.api.generating import generate
 from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
@@ -20,6 +21,7 @@ __all__ = [
     "doctor",
     "explain",
     "export",
+    "generate",
     "load",
     "models",
     "portrait",

@@ -11,8 +11,8 @@ import numpy as np
 
 from nayan.api.common import Place, open_predictor
 from nayan.core.errors import ConfigError
-from nayan.core.registry import resolve
 from nayan.tasks import CARDS, wanted_of
+from nayan.tasks.measuring import make_metric
 from nayan.tasks.tiling import in_tiles
 
 if TYPE_CHECKING:
@@ -204,6 +204,7 @@ def val(
     backend: str = "auto",
     tile: int | None = None,
     overlap: float | None = None,
+    features: str | None = None,
 ) -> dict[str, Any]:
     """Score a model on data with known answers, through the bundle that would be deployed.
 
@@ -218,11 +219,15 @@ def val(
         backend: as for `load`.
         tile: as for `predict`.
         overlap: as for `predict`.
+        features: by which what a generator drew is compared with the data: "random", "inception", or a run
+            folder or bundle of a classifier or embedder; None for random ones.
 
     Returns:
-        `{"task", "model", "data", "split", "pictures", "metrics", "seconds", "failures"}`.
+        `{"task", "model", "data", "split", "pictures", "metrics", "seconds", "failures"}`, and
+        for what is drawn the "protocol" of the scores.
 
     Raises:
+        ConfigError: if `features` are given for a task that does not compare by any.
         DataError: if the data has a class that the model does not know, or no picture can be read.
     """
     from nayan.data.classes import match_classes
@@ -240,9 +245,10 @@ def val(
     classes = dataset.classes if "Identity" in targets else spec.classes
     dataset = as_originals(dataset) if "Original" in targets else match_classes(dataset, classes)
     predictor = in_tiles(open_predictor(bundle, backend, pictures=len(dataset)), tile, overlap)
-    metric = resolve(CARDS[spec.task].metric)(classes)
+    metric = make_metric(CARDS[spec.task], classes, features=features)
     result = evaluate(predictor, dataset.samples, metric, batch=batch)
     by_class = {"iou_per_class": metric.per_class()} if hasattr(metric, "per_class") else {}
+    protocol = {"protocol": metric.protocol} if hasattr(metric, "protocol") else {}
     return {
         "task": CARDS[spec.task].verb,
         "model": spec.model,
@@ -250,6 +256,7 @@ def val(
         "split": dataset.split,
         "pictures": result.pictures,
         "metrics": {**result.scores, **by_class},
+        **protocol,
         "seconds": round(result.seconds, 3),
         "failures": [{"source": sample.id, "error": error.message} for sample, error in result.failures],
     }

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from nayan.cli.output import COMMON, Common, Output
-from nayan.cli.val import Format
+from nayan.cli.val import Features, Format
 
 # All defaults are None, "not given": only so can `config.yaml` say where each value came from, and a file
 # stand between the defaults of TrainConfig and the command line. A test holds the two lists together.
@@ -155,8 +155,8 @@ class Learning:
     loss: Annotated[
         str | None,
         Parameter(
-            help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice; of a GAN: "
-            "minimax, non_saturating, hinge, least_squares, wasserstein [default: auto]"
+            help="of segmentation: ce, dice, focal, lovasz, tversky, border, or a sum such as ce+dice; of a "
+            "GAN: minimax, non_saturating, hinge, least_squares, wasserstein [default: auto]"
         ),
     ] = None
     gradient_penalty: Annotated[
@@ -196,6 +196,7 @@ class Learning:
             metavar="F",
         ),
     ] = None
+    features: Features = None
     margin: Annotated[float | None, Parameter(help="how far apart an embedder keeps different ones")] = None
     far: Annotated[
         float | None,

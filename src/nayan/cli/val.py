@@ -33,6 +33,14 @@ Overlap = Annotated[
     float | None,
     Parameter(help="of neighbouring tiles, as a fraction [default: as trained, or 0.2]", metavar="F"),
 ]
+Features = Annotated[
+    str | None,
+    Parameter(
+        help="by which drawn pictures are compared with real ones: random, inception, or a trained "
+        "classifier or embedder [default: random]",
+        metavar="random|inception|MODEL",
+    ),
+]
 Backend = Annotated[
     Literal["auto", "onnx", "openvino"],
     Parameter(help="what runs the network; the fastest that is there by default"),
@@ -54,6 +62,7 @@ def val(
     backend: Backend = "auto",
     tile: Tile = None,
     overlap: Overlap = None,
+    features: Features = None,
     common: Common = COMMON,
 ) -> Output:
     """Score a model on data with known answers.
@@ -71,11 +80,13 @@ def val(
         backend=backend,
         tile=tile,
         overlap=overlap,
+        features=features,
     )
     for failure in result["failures"]:
         common.say(f"warning: not scored: {failure['source']}: {failure['error']}")
     title = f"{result['model']} on {result['data']} ({result['split']}, {result['pictures']:,} pictures):"
-    return common.output(result, f"{title}\n{scores_text(result['metrics'])}")
+    told = f"\n  measured by {result['protocol']}" if "protocol" in result else ""
+    return common.output(result, f"{title}\n{scores_text(result['metrics'])}{told}")
 
 
 def scores_text(metrics: Mapping[str, Any]) -> str:

@@ -107,6 +107,7 @@ class TrainConfig(BaseModel):
     style_weight: float | None = Field(default=None, ge=0)  # of how it is painted
     cycle: float | None = Field(default=None, ge=0)  # weight of the way back of a translation
     identity: float | None = Field(default=None, ge=0)  # of pictures that need no translation; 0 = off
+    features: Text | None = None  # by which drawn pictures are compared with real ones
     margin: float | None = Field(default=None, gt=0)  # of an embedder's loss
     far: float = Field(default=1e-3, gt=0, lt=1)  # strangers that may pass for the same
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)

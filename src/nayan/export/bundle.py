@@ -136,8 +136,8 @@ def export_bundle(
     Raises:
         BundleError: if the bundle is damaged, or lacks what the export needs.
         ConfigError: if int8 has no pictures, or `out` is the bundle itself.
-        ExportError: with the numbers, if the answers differ too much, or if the engine cannot have the
-            network, or not in 8 bits; nothing is written then.
+        ExportError: with the numbers, if the answers differ too much, if the engine cannot have the network,
+            or not in 8 bits, or if 8 bits are asked for of one that draws; nothing is written then.
         MissingExtra: without the packages of the engine.
     """
     bundle = open_bundle(bundle_path)
@@ -150,6 +150,11 @@ def export_bundle(
         )
     if int8 and not data:
         raise ConfigError("int8 needs pictures, to measure the range of every activation", hint="add --data")
+    if int8 and "Original" in CARDS[bundle.spec.task].targets:
+        raise ExportError(
+            f"{bundle.path}: {bundle.spec.model} draws pictures, and in 8 bits their colours come in steps",
+            hint="export it without --int8",
+        )
     with tempfile.TemporaryDirectory() as temporary:
         if int8:
             return _export_int8(bundle, to, data or (), out, Path(temporary), max_drop=max_drop)

@@ -1,4 +1,4 @@
-"""Augmentation that gradients pass through: a discriminator that sees few pictures never sees them twice alike.
+"""Augmentation that gradients pass through, so that a discriminator never sees a picture twice alike.
 
 Source: Zhao et al., "Differentiable augmentation for data-efficient GAN training", 2020, arXiv:2006.10738.
 
@@ -26,7 +26,7 @@ class DifferentiableAugment(nn.Module):
     """Change (B, C, h, w) pictures in [-1, 1] by chance, each in its own way; every change has a gradient.
 
     Args:
-        kinds: of "colour", "translation" and "cutout", applied in this order; none leaves pictures as they are.
+        kinds: of "colour", "translation" and "cutout", applied in this order; none changes nothing.
 
     Raises:
         NotFound: another kind.

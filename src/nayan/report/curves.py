@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from nayan.core.errors import NotFound
 from nayan.core.story import Panel
 from nayan.report.charts import Stretch, line_chart
 from nayan.report.record import RunRecord
+from nayan.tasks import CARDS, card_of_model
 
 MANY_SCORES, HEADLINES = 5, 3
 """From so many scores on only the first ones are drawn; a metric names those that matter most first."""
@@ -14,6 +16,7 @@ MANY_SCORES, HEADLINES = 5, 3
 
 def curves(run: RunRecord) -> list[Panel]:
     """Return one chart for losses, one for scores, and one for each other number of an epoch."""
+    charts = charts_of(run)
     groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
     columns = list(dict.fromkeys(name for row in run.rows for name in row))
     for column in columns:
@@ -23,7 +26,7 @@ def curves(run: RunRecord) -> list[Panel]:
             if isinstance(y := row.get(column), float) and isinstance(x := row.get("epoch"), float)
         ]
         if points and column not in ("epoch", "round", "seconds"):
-            group, name = group_of(column, [y for _, y in points])
+            group, name = charts.get(column) or group_of(column, [y for _, y in points])
             groups.setdefault(group, {})[name] = points
     scores = groups.get("Scores", {})
     if len(scores) >= MANY_SCORES:
@@ -47,6 +50,17 @@ def curves(run: RunRecord) -> list[Panel]:
         )
         for group in order
     ]
+
+
+def charts_of(run: RunRecord) -> Mapping[str, tuple[str, str]]:
+    """Return the columns for which the task of a run has charts of its own; {} where it is not known."""
+    task = str(run.spec.get("task") or "")
+    if task in CARDS:
+        return CARDS[task].charts
+    try:
+        return card_of_model(run.option("task"), run.option("model")).charts
+    except NotFound:
+        return {}
 
 
 def group_of(column: str, values: Sequence[float]) -> tuple[str, str]:

@@ -18,13 +18,20 @@ from nayan.runtime.fsio import write_file
 from nayan.runtime.predictor import Predictor, predict_samples
 from nayan.runtime.preprocess import resize
 from nayan.tasks import CARDS
+from nayan.tasks.measuring import make_metric
 
 MISTAKES = 24
 THUMBNAIL = 320  # longer side in px
 
 
 def write_evaluation(
-    run: Path, predictor: Predictor, data: Dataset, *, calibration: Mapping[str, Any]
+    run: Path,
+    predictor: Predictor,
+    data: Dataset,
+    *,
+    calibration: Mapping[str, Any],
+    learnt: Dataset | None = None,
+    features: str | None = None,
 ) -> dict[str, float]:
     """Predict a split, write `evaluation/<split>.json` with its gallery of mistakes, and return the scores.
 
@@ -33,6 +40,8 @@ def write_evaluation(
         predictor: made from the bundle.
         data: with targets.
         calibration: what was fitted on validation, from `Task.calibrate`.
+        learnt: the training pictures, where the task's exhibit is to be made.
+        features: by which drawn pictures are compared, see `make_metric`.
 
     Raises:
         DataError: if a picture has no target to compare with, or not one can be read.
@@ -43,7 +52,7 @@ def write_evaluation(
     compact = resolve(card.compact) if card.compact else _whole
     # identities are those of the data: the model never saw them
     classes = data.classes if "Identity" in card.targets else predictor.spec.classes
-    metric = resolve(card.metric)(classes)
+    metric = make_metric(card, classes, features=features)
     seen: list[tuple[Sample, Any]] = []
     failures: list[dict[str, str]] = []
     for sample, _, outcome in predict_samples(predictor, data.samples):
@@ -82,6 +91,9 @@ def write_evaluation(
         "failures": failures,
     }
     (run / "evaluation").mkdir(exist_ok=True)
+    if learnt is not None and card.exhibit:
+        show = resolve(card.exhibit)
+        document["exhibit"] = show(predictor, data, learnt, folder=run / "evaluation")
     write_file(run / "evaluation" / f"{data.split}.json", json.dumps(document, ensure_ascii=False))
     return scores
 

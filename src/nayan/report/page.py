@@ -15,7 +15,7 @@ from typing import Any
 
 from nayan.core.registry import resolve
 from nayan.core.story import Panel, Summary, Table, Tile
-from nayan.report.curves import best_epoch, curves, group_of
+from nayan.report.curves import best_epoch, charts_of, curves, group_of
 from nayan.report.record import RunRecord
 from nayan.tasks import CARDS
 
@@ -191,7 +191,7 @@ def _best_so_far(run: RunRecord) -> list[str]:
     scores = [
         f"{name} {100 * value:.1f} %"
         for column, value in row.items()
-        if isinstance(value, float)
+        if isinstance(value, float) and column not in charts_of(run)
         for group, name in [group_of(column, [value])]
         if group == "Scores"
     ]

@@ -14,6 +14,7 @@ _OF_GENERATORS = (
     "spectral_norm",
     "diffaug",
     "ttur",
+    "features",
     "scale",
     "adversarial",
     "width",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nayan.core.errors import ConfigError
-from nayan.core.types import Dataset, Target
+from nayan.core.types import Dataset, Image, Target
 from nayan.runtime.preprocess import Placement, Preprocess
 from nayan.tasks.cards import Entry
 
@@ -190,6 +190,14 @@ class Task(ABC):
     @abstractmethod
     def losses(self, model: nn.Module, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Return the named parts whose sum is minimised; the names are those of the curves."""
+
+    def snapshot(self, network: nn.Module) -> Image | None:  # noqa: ARG002
+        """Return a picture of how far a network has come, to be kept after each epoch; None: there is none.
+
+        Args:
+            network: in any mode, with the weights that were just validated; left as it was.
+        """
+        return None
 
     def calibrate(
         self,

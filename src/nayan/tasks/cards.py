@@ -136,6 +136,11 @@ class TaskCard:
         prelabels: from predictions to files of annotations, see `tasks.detection.prelabels`; empty where no
             format of annotations can hold them.
         look: the explanation that is proposed after a training.
+        exhibit: what is looked at once a network is trained, beside its scores: a function of (predictor,
+            data, what was learnt from, folder) that writes pictures into the folder and returns facts for the
+            report; empty where predictions show everything.
+        charts: of columns of `results.csv` that are neither losses nor scores of [0, 1]: the title of their
+            chart and the name of their line.
         compact: what is kept of each prediction of an evaluation until its worst pictures are known; empty
             where predictions are small.
     """
@@ -157,6 +162,8 @@ class TaskCard:
     prelabels: str = ""
     look: str = "cam"
     compact: str = ""
+    exhibit: str = ""
+    charts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     photo_model: str = ""
     about: tuple[str, ...] = ()
     default_for: Mapping[str, str] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from nayan.data.cache import DecodedCache
 from nayan.data.tiled import Views, tile_views
 from nayan.runtime.inputs import make_inputs, while_learning
 from nayan.tasks.base import Batch, Item, Judged, Metric
+from nayan.tasks.measuring import make_metric
 from nayan.training.augment import Augment
 from nayan.training.dense import DenseAugment, PrepareDense
 from nayan.training.features import VIEW_EPOCH, FeatureSource, extract, feature_bytes
@@ -108,7 +109,7 @@ class Feeds:
     def validate(self, module: torch.nn.Module, source: Source) -> Mapping[str, float]:
         """Score a network or a tail of it."""
         setup = self.setup
-        metric: Metric = resolve(setup.card.metric)(setup.learnt.classes)
+        metric: Metric = make_metric(setup.card, setup.learnt.classes, features=setup.config.features)
         return score(
             module,
             source,

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
+from torch import nn
 
 from nayan.core.config import TrainConfig
 from nayan.core.errors import ConfigError
 from nayan.core.events import Event
 from nayan.core.registry import resolve
 from nayan.runtime.fsio import write_file
+from nayan.tasks.base import Task
 from nayan.training.feeds import Feeds
 from nayan.training.job import Progress
 from nayan.training.opening import Opened
@@ -74,6 +76,16 @@ def show_augmented(feeds: Feeds, folder: Path) -> None:
     sheet = resolve(f"{feeds.setup.card.draw}:sheet")(pictures, targets, data.classes)
     (folder / "evaluation").mkdir(exist_ok=True)
     PillowImage.fromarray(sheet).save(folder / "evaluation" / "augmented.jpg", quality=88)
+
+
+def keep_snapshot(task: Task, network: nn.Module, epoch: int, *, folder: Path) -> None:
+    """Write the task's picture of how far the network has come: `evaluation/film/0001.webp`."""
+    picture = task.snapshot(network)
+    if picture is None:
+        return
+    film = folder / "evaluation" / "film"
+    film.mkdir(parents=True, exist_ok=True)
+    PillowImage.fromarray(picture).save(film / f"{epoch:04d}.webp", quality=88)
 
 
 def write_results(folder: Path, progress: Progress) -> None:

@@ -52,6 +52,8 @@ class Job:
         judged_on: how many pictures it is measured on.
         deadline: `time.monotonic()` after which training ends with what it has; None = no limit.
         after_epoch: called with the progress, by the first process only.
+        snapshot: called with the number of an epoch, from 1, while its network holds the weights that were
+            validated; by the first process only.
     """
 
     fabric: Fabric
@@ -70,6 +72,7 @@ class Job:
     judged_on: int = 0
     deadline: float | None = None
     after_epoch: Callable[[Progress], None] | None = None
+    snapshot: Callable[[int], None] | None = None
 
 
 @dataclass

@@ -174,6 +174,8 @@ def _end_epoch(state: State, feed: Feed, lr: float, seconds: float, speed: float
             "pictures_per_s": round(speed, 1),
         }
         best = state.keep_if_best(row)
+        if job.snapshot and job.fabric.is_global_zero:
+            job.snapshot(row["epoch"])
     finally:
         if state.average:
             state.average.swap()

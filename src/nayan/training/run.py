@@ -31,7 +31,15 @@ from nayan.runtime.fsio import write_file
 from nayan.runtime.spec import Spec
 from nayan.training.checkpoint import Checkpoint, load_checkpoint
 from nayan.training.feeds import Feeds
-from nayan.training.folder import Status, clear_folder, new_folder, read_status, show_augmented, write_results
+from nayan.training.folder import (
+    Status,
+    clear_folder,
+    keep_snapshot,
+    new_folder,
+    read_status,
+    show_augmented,
+    write_results,
+)
 from nayan.training.freeze import Round
 from nayan.training.interrupt import Interrupted
 from nayan.training.job import Job, Progress
@@ -247,6 +255,7 @@ def _train(
         judged_on=len(setup.splits.val),
         deadline=started + config.time if config.time else None,
         after_epoch=lambda progress: write_results(folder, progress),
+        snapshot=lambda epoch: keep_snapshot(setup.task, setup.network, epoch, folder=folder),
     )
     begun = time.monotonic()
     progress = fit(job, checkpoint)
@@ -299,7 +308,7 @@ def _counts(data: Dataset) -> dict[str, int]:
     targets = [s.target.about if isinstance(s.target, Original) else s.target for s in data.samples]
     found = [target.labels for target in targets if isinstance(target, Boxes)]
     found += [np.array([target.index]) for target in targets if isinstance(target, Label)]
-    labels = np.bincount(np.concatenate(found), minlength=len(data.classes))
+    labels = np.bincount(np.concatenate(found or [np.zeros(0, np.int64)]), minlength=len(data.classes))
     return {name: int(count) for name, count in zip(data.classes, labels, strict=True)}
 
 

@@ -331,7 +331,7 @@ def _batch(config: TrainConfig, pictures: int, most: int) -> int:
 
 
 def _task_options(config: TrainConfig, card: TaskCard, splits: Splits) -> dict[str, Any]:
-    """Return the options of the task: the weights of classes, and those of `_OF_TASKS` that mean something to it."""
+    """Return the options of the task: weights of classes, and those of `_OF_TASKS` that it knows."""
     weights = None
     by_pixel = any(isinstance(sample.target, MaskSource) for sample in splits.train.samples)
     if by_pixel and config.balance == "sampler":

@@ -31,7 +31,7 @@ class OpenVinoBackend:
 
     Attributes:
         outputs: names, in the order of the graph.
-        input_shape: (h, w, channels) that it takes.
+        input_shape: (h, w, channels) that it takes; () where it draws from noise and looks at no picture.
         tolerance: how far its outputs may lie from those in fp32.
 
     Raises:
@@ -72,10 +72,12 @@ class OpenVinoBackend:
             raise BundleError(
                 f"{self._name}: OpenVINO cannot load it: {error}", hint="export the model again"
             ) from error
-        self.input_shape = _pixel_shape(compiled, self._name)
+        self._pixels, self.input_shape = _pixel_port(compiled, self._name)
         self._request = compiled.create_infer_request()
         # Names as the file has them: compiling merges tensors, and then one port has several.
-        self._further = {port.get_any_name(): index for index, port in enumerate(network.inputs) if index}
+        self._further = {
+            port.get_any_name(): index for index, port in enumerate(network.inputs) if index != self._pixels
+        }
         self.outputs = tuple(port.get_any_name() for port in network.outputs)
         int8 = any(node.get_type_name() == "FakeQuantize" for node in network.get_ops())
         self.tolerance = INT8_TOLERANCE if int8 else BF16_TOLERANCE if bf16 else TOLERANCE
@@ -83,17 +85,19 @@ class OpenVinoBackend:
     def __call__(self, pixels: NDArray[Any], **inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Return the named outputs for (B, h, w, channels) uint8 pixels and the graph's further inputs.
 
+        A graph that draws from noise alone looks at no pixels; they may be of any shape then.
+
         Raises:
             ShapeError: if the pixels have another shape or type.
             BundleError: if further inputs are missing or unknown, or OpenVINO fails.
         """
-        check_pixels(pixels, self.input_shape)
         check_inputs(self._name, inputs, self._further)
         given = {self._further[name]: values for name, values in inputs.items()}
+        if self._pixels is not None:
+            check_pixels(pixels, self.input_shape)
+            given[self._pixels] = pixels
         try:
-            values = self._request.infer(
-                {port: np.ascontiguousarray(array) for port, array in {0: pixels, **given}.items()}
-            )
+            values = self._request.infer({port: np.ascontiguousarray(array) for port, array in given.items()})
         except RuntimeError as error:
             raise BundleError(f"{self._name}: OpenVINO cannot run it: {error}") from error
         # The request's memory is used again by the next call, so its values are copied.
@@ -106,9 +110,16 @@ def _wants_bf16(precision: Precision, capabilities: list[str]) -> bool:
     return precision != "fp32" and "BF16" in capabilities
 
 
-def _pixel_shape(compiled: Any, name: str) -> tuple[int, ...]:
-    inputs = compiled.inputs
-    found = ", ".join(f"{port.element_type} {port.partial_shape}" for port in inputs) or "nothing"
-    if not inputs or inputs[0].element_type.get_type_name() != "u8" or len(inputs[0].partial_shape) != 4:
+def _pixel_port(compiled: Any, name: str) -> tuple[int | None, tuple[int, ...]]:
+    """Return which input takes pixels and their (h, w, channels); (None, ()) where it draws from noise."""
+    kinds = [(port.element_type.get_type_name(), len(port.partial_shape)) for port in compiled.inputs]
+    pixels = [index for index, (kind, dims) in enumerate(kinds) if kind == "u8" or dims == 4]
+    if not kinds or (pixels and kinds[pixels[0]] != ("u8", 4)):
+        found = (
+            ", ".join(f"{port.element_type} {port.partial_shape}" for port in compiled.inputs) or "nothing"
+        )
         raise BundleError(f"{name}: takes {found}; expected uint8 pixels (B, h, w, channels)")
-    return tuple(size.get_length() for size in inputs[0].partial_shape[1:])
+    if not pixels:
+        return None, ()
+    shape = compiled.inputs[pixels[0]].partial_shape[1:]
+    return pixels[0], tuple(size.get_length() for size in shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nayan.tasks.cards import Recipe, TaskCard
 
 _AT = "nayan.tasks.generation"
+_BELIEF = "What the discriminator believes"
 _OF_OTHERS = (
     "label_smoothing",
     "mixup",
@@ -50,6 +51,13 @@ GENERATE: tuple[TaskCard, ...] = (
         default_model="dcgan",
         compare=f"{_AT}.parity:compare_pictures",
         look="summary",
+        exhibit=f"{_AT}.sampling.exhibit:exhibit",
+        charts={
+            "train_D(x)": (_BELIEF, "D(x), of real pictures"),
+            "train_D(G(z))": (_BELIEF, "D(G(z)), of drawn ones"),
+            "val_kid": ("KID", "validation"),
+            "val_fid": ("FID", "validation"),
+        },
         recipe=Recipe(
             best_by="kid",
             best_is="lowest",

@@ -1,4 +1,4 @@
-"""How far drawn pictures are from real ones, by the features of both: KID, FID, precision and recall. NumPy only."""
+"""How far drawn pictures are from real ones, by the features of both: KID, FID, precision, recall."""
 
 # N real pictures, M drawn ones, D features of each
 
@@ -12,7 +12,7 @@ from nayan.core.errors import DataError, ShapeError
 Features = NDArray[np.float32]
 
 NEIGHBOURS = 3
-"""Whose distance is the reach of a picture, for precision and recall (Kynkäänniemi et al. 2019, section 3)."""
+"""Whose distance is the reach of a picture, for precision and recall (Kynkäänniemi et al. 2019)."""
 
 
 def kid(real: Features, drawn: Features) -> float:
@@ -103,7 +103,7 @@ def precision_recall(real: Features, drawn: Features) -> tuple[float, float]:
 
 
 def squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (N, M) squared Euclidean distances of (N, D) and (M, D) points; rounding never gives less than 0."""
+    """Return the (N, M) squared Euclidean distances of (N, D) and (M, D) points, never below 0."""
     squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None] - 2 * (a @ b.T)
     return np.maximum(squares, 0.0)
 

@@ -1,4 +1,4 @@
-"""What pictures are compared by: features that are the same everywhere, of a network or of chance. NumPy only.
+"""What pictures are compared by: features that are the same everywhere, of a network or of chance. No torch.
 
 The default needs no weights and no network connection: four convolutions and a linear layer whose weights are
 drawn once and for all from a fixed seed. Features of chance say little about what a picture shows, and much
@@ -14,13 +14,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError
+from nayan.core.registry import resolve
 from nayan.core.types import Image
+from nayan.runtime.backends.choose import choose_backend
+from nayan.runtime.bundle import Bundle, open_bundle
 from nayan.runtime.preprocess import resize
 
 SIDE = 32
@@ -63,30 +67,48 @@ def chance() -> Extractor:
     return Extractor(name, lambda pictures: _look(pictures, weights))
 
 
-def of_model(predictor: Any, name: str) -> Extractor:
-    """Return an extractor that asks a trained model of nayan: its embedding, or its logits.
+@cache
+def named(name: str) -> Extractor:
+    """Return the extractor that `--features` names.
 
     Args:
-        predictor: a `nayan.runtime.predictor.Predictor` of a classifier or embedder.
-        name: that says which model it is.
+        name: "random" for convolutions of chance, "inception" for that of torch-fidelity where it is
+            installed, else a run folder or a bundle of a classifier or embedder.
 
     Raises:
-        ConfigError: when it is first used, if the model gives neither.
+        BundleError: if there is no such bundle.
+        ConfigError: if the model gives neither logits nor embeddings.
+        MissingExtra, WeightsError: for "inception", if the package or its weights are missing.
     """
+    if name == "random":
+        return chance()
+    if name == "inception":
+        extractor: Extractor = resolve("nayan.tasks.generation.inception:inception")()
+        return extractor
+    return of_model(open_bundle(Path(name)))
 
-    def extract(pictures: Sequence[Image]) -> NDArray[np.float32]:
-        pixels = np.stack([predictor.spec.preprocess(picture)[0] for picture in pictures])
-        outputs = predictor.run(pixels)
-        for output in ("embedding", "logits"):
-            if output in outputs:
-                return np.asarray(outputs[output], np.float32)
+
+def of_model(bundle: Bundle) -> Extractor:
+    """Return an extractor that asks a trained model of nayan: its embedding, or its logits.
+
+    Raises:
+        ConfigError: if the model gives neither.
+    """
+    spec, run = bundle.spec, choose_backend("onnx", bundle.graph, pictures=2)
+    output = next((name for name in ("embedding", "logits") if name in run.outputs), None)
+    if output is None:
         raise ConfigError(
-            f"{name}: gives {', '.join(outputs)}, and no features of whole pictures",
+            f"{bundle.path}: gives {', '.join(run.outputs)}, and no features of whole pictures",
             hint="--features takes a classifier or an embedder",
         )
+    digest = hashlib.sha256(bundle.graph.read_bytes()).hexdigest()[:8]
+    size = "x".join(map(str, spec.preprocess.size))
 
-    size = "x".join(map(str, predictor.spec.preprocess.size))
-    return Extractor(f"{name} ({size} {predictor.spec.preprocess.interpolation})", extract)
+    def extract(pictures: Sequence[Image]) -> NDArray[np.float32]:
+        pixels = np.stack([spec.preprocess(picture)[0] for picture in pictures])
+        return np.asarray(run(pixels)[output], np.float32)
+
+    return Extractor(f"{output} of {spec.model} {digest} ({size} {spec.preprocess.interpolation})", extract)
 
 
 def _look(pictures: Sequence[Image], weights: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -113,9 +135,9 @@ def _bend(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _weights() -> list[NDArray[np.float32]]:
-    """Draw the weights so that values keep their size from layer to layer (He et al. 2015, arXiv:1502.01852)."""
+    """Draw weights that let values keep their size from layer to layer (He et al. 2015, arXiv:1502.01852)."""
     rng = np.random.Generator(np.random.PCG64(SEED))
-    shapes = [(16 * before, after) for before, after in zip(WIDTHS, WIDTHS[1:], strict=False)]
+    shapes = [(16 * before, after) for before, after in pairwise(WIDTHS)]
     shapes.append((WIDTHS[-1] * (SIDE >> len(shapes)) ** 2, DRAWN))
     gain = 2 / (1 + 0.2**2)
     return [rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(gain / shape[0])) for shape in shapes]

@@ -71,7 +71,7 @@ class SamplingMetric:
 
     @property
     def protocol(self) -> str:
-        """All that the scores depend on beside the pictures: what they are compared by, and how many there are."""
+        """All that the scores depend on beside the pictures: what they are compared by, and how many."""
         count = len(self._drawn)
         return f"{self.extractor.name}; {count:,} drawn against {len(self._real):,} real pictures"
 

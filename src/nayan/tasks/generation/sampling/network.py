@@ -65,7 +65,7 @@ class Adversaries(nn.Module):
     """A network with the two doors that `nayan.tasks.base.Network` promises.
 
     Args:
-        generator: from (B, Z) noise and (B,) classes, or None where it takes none, to (B, C, h, w) in [-1, 1].
+        generator: from (B, Z) noise and (B,) classes, or None without any, to (B, C, h, w) in [-1, 1].
         discriminator: from such pictures and their classes to (B,) logits, above 0 for the data.
         latent: Z.
         normalise: from pixels to [-1, 1].
@@ -135,7 +135,7 @@ class Adversaries(nn.Module):
         return {"picture": (raw.drawn.float().permute(0, 2, 3, 1) + 1) / 2}  # (B, C, h, w) -> (B, h, w, C)
 
     def stages(self) -> list[tuple[str, nn.Module]]:
-        """Return the two adversaries. They do not follow each other: what comes between them is a decision."""
+        """Return the two adversaries. They are no chain: the second is not deployed."""
         return [("generator", self.generator), ("discriminator", self.discriminator)]
 
     def _draw(self, images: Tensor, noise: Tensor | None, label: Tensor | None) -> Tensor:

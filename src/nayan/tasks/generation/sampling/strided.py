@@ -1,10 +1,10 @@
-"""Convolutions with a stride in place of pooling: from a vector up to a picture, and from a picture down to one.
+"""Convolutions with a stride in place of pooling: from a vector up to a picture, and back down.
 
 Source: Radford, Metz, Chintala, "Unsupervised representation learning with deep convolutional generative
 adversarial networks", 2015, arXiv:1511.06434, section 3 and figure 1.
 
-    vector (B, D) ── linear ── (B, 4 W, s, s) ── twice as large ── (B, 2 W, 2 s, 2 s) ── ... ── tanh ── (B, C, h, w)
-                              └─ BatchNorm, ReLU after each but the last ─┘
+    vector (B, D) ── linear ── (B, 4 W, s, s) ── twice as large ── (B, 2 W, 2 s, 2 s) ── ... ── tanh ─┐
+                              └─ BatchNorm, ReLU after each but the last ─┘             (B, C, h, w) ─┘
 
     (B, C, h, w) ── half as large ── (B, W, h/2, w/2) ── half as large ── (B, 2 W, ...) ── ... ── (B, D)
                       └── LeakyReLU after each, BatchNorm before it but in the first ──┘
@@ -13,6 +13,8 @@ adversarial networks", 2015, arXiv:1511.06434, section 3 and figure 1.
 # B pictures, C channels, (h, w) their size, (s, s) the smallest map, W width of the largest map, D values
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +72,7 @@ class StridedGenerator(nn.Module):
         widths = [width << depth for depth in reversed(range(count))]  # such as 512, 256, 128, 64
         self.project = nn.Linear(inputs, widths[0] * self.start**2, bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [
                 nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(after),

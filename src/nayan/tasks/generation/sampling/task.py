@@ -14,13 +14,16 @@ from torch import Tensor, nn
 
 from nayan.core.errors import ConfigError, LabelError, NotFound
 from nayan.core.registry import resolve
-from nayan.core.types import Label, Original
+from nayan.core.types import Image, Label, Original
 from nayan.parts.losses.adversarial import ADVERSARIAL, discriminator_loss, generator_loss, slope_penalty
 from nayan.tasks.base import Batch, Item, Phase, Task, check_arguments
 from nayan.tasks.cards import Entry
+from nayan.tasks.generation.mosaic import mosaic
 from nayan.tasks.generation.sampling.network import Adversaries, SamplingRaw, Turn
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
+SHOWN = 64
+"""Pictures that are drawn after each epoch."""
 BETAS = (0.5, 0.999)
 """Of AdamW: with the usual 0.9 the two chase each other in circles (Radford et al. 2015, section 4)."""
 WASSERSTEIN_PENALTY = 10.0
@@ -43,7 +46,7 @@ class SamplingTask(Task):
 
     outputs: ClassVar[tuple[str, ...]] = ("picture",)
     validation_loss: ClassVar[bool] = False  # what the adversary says of pictures is no score of them
-    recorded: ClassVar[tuple[str, ...]] = ("real_believed", "drawn_believed")
+    recorded: ClassVar[tuple[str, ...]] = ("D(x)", "D(G(z))")
 
     def __init__(
         self,
@@ -126,8 +129,8 @@ class SamplingTask(Task):
     def losses(self, model: nn.Module, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Return what the one whose turn it is minimises, and what the discriminator believed.
 
-        "real_believed" and "drawn_believed" are D(x) and D(G(z)) as the curves of a GAN show them: the mean
-        probability, in [0, 1], that data and drawn pictures are of the data.
+        "D(x)" and "D(G(z))" are the mean probability, in [0, 1], that real and that drawn pictures are real;
+        with losses that know no probabilities, the sigmoid of what the discriminator says.
 
         Raises:
             LabelError: a picture without a class, where the class is to be drawn.
@@ -148,9 +151,22 @@ class SamplingTask(Task):
             slope = 1.0 if probe == "between" else 0.0
             penalty = slope_penalty(raw.probed_logits, raw.probed, slope=slope)
             found["slope"] = self.penalty * penalty
-        found["real_believed"] = raw.real.detach().sigmoid().mean()
-        found["drawn_believed"] = raw.fake.detach().sigmoid().mean()
+        found["D(x)"] = raw.real.detach().sigmoid().mean()
+        found["D(G(z))"] = raw.fake.detach().sigmoid().mean()
         return found
+
+    @torch.no_grad()
+    def snapshot(self, network: nn.Module) -> Image:
+        """Return a sheet of what the network draws from the same noise each time, of all classes in turn."""
+        assert isinstance(network, Adversaries)
+        device, training = next(network.parameters()).device, network.training
+        noise = torch.randn(SHOWN, network.latent, generator=torch.Generator().manual_seed(0)).to(device)
+        label = torch.arange(SHOWN, device=device) % network.classes if network.classes else None
+        nothing = torch.empty(SHOWN, 0, device=device)  # only says how many pictures are drawn
+        drawn = network.eval().deploy(network(nothing, noise=noise, label=label))["picture"]
+        network.train(training)
+        pixels = (drawn.clamp(0, 1) * 255).round().byte().cpu().numpy()  # (B, h, w, C)
+        return mosaic([np.repeat(picture, 3 // picture.shape[2], axis=2) for picture in pixels], columns=8)
 
     def _asked(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Return the classes of the batch where they are to be drawn."""
