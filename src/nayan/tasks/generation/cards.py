@@ -179,6 +179,7 @@ GENERATE: tuple[TaskCard, ...] = (
             ignores=(
                 *(name for name in _OF_OTHERS if name != "backbone"),
                 "loss",
+                "features",
                 *_OF_ADVERSARIES,
                 *_OF_RESTORERS,
                 "cycle",

@@ -25,7 +25,7 @@ MODELS: Catalog[Entry] = Catalog(
             licence="Apache-2.0",
             weights=f"judged by: timm/{VGG19}.tv_in1k (BSD-3-Clause)",
             args={"backbone": VGG19},
-            inputs={"picture": {"method": "whole"}},
+            inputs={"photograph": {"method": "whole"}},
             explain=("enter", "middle", "leave"),
         ),
     ],

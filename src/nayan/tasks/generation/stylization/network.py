@@ -50,16 +50,16 @@ class Stylist(nn.Module):
         images: Tensor,
         targets: Any = None,  # noqa: ARG002  the door of every network
         *,
-        picture: Tensor | None = None,
+        photograph: Tensor | None = None,
     ) -> StylizationRaw:
         """Restyle (B, 3, h, w) pixels in [0, 255], uint8 or float.
 
         Args:
             images: sides that are multiples of 4.
             targets: not needed.
-            picture: (B, h', w', 3) pixels of any such size in their place: what an exported graph takes.
+            photograph: (B, h', w', 3) pixels of any such size in their place: what an exported graph takes.
         """
-        pixels = images if picture is None else picture.permute(0, 3, 1, 2)
+        pixels = images if photograph is None else photograph.permute(0, 3, 1, 2)
         made: Tensor = self.leave(self.middle(self.enter(self.normalise(pixels))))
         return StylizationRaw(made)
 

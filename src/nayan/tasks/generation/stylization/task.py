@@ -24,6 +24,11 @@ from nayan.tasks.generation.stylization.network import StylizationRaw
 from nayan.tasks.generation.stylization.teacher import Teacher, Weights, build_teacher
 
 
+STROKES = 256
+"""Pixels of the shorter side of the style, at least: how large its strokes are learnt. Photographs to learn from may
+be smaller, since a painting is judged wherever its strokes lie."""
+
+
 class StylizationTask(Task):
     """Learning to paint what photographs show in one style.
 
@@ -88,9 +93,8 @@ class StylizationTask(Task):
             raise ConfigError("there is no style to learn", hint="name the picture that has it: --style FILE")
         picture = open_image(self.style)
         self._teacher = build_teacher(self._backbone, source=source, weights=self.weights)
-        self._teacher.learn_style(
-            as_pixels(resize(picture, strokes_size(picture.shape[:2], min(self._size))))
-        )
+        size = strokes_size(picture.shape[:2], max(STROKES, *self._size))
+        self._teacher.learn_style(as_pixels(resize(picture, size)))
         return f"what is painted is judged by {self._backbone}, weights: {source}; the style is {self.style}"
 
     def collate(self, items: Sequence[Item]) -> Batch:
