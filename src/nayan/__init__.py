@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
+    from nayan.api.stylizing import stylize
     from nayan.api.translations import translate
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
@@ -49,6 +50,7 @@ _ADDRESSES = {
     "resume": "nayan.api.learning",
     "sample": "nayan.api.data",
     "split": "nayan.api.data",
+    "stylize": "nayan.api.stylizing",
     "train": "nayan.api.learning",
     "translate": "nayan.api.translations",
     "val": "nayan.api.using",
@@ -74,6 +76,7 @@ __all__ = [
     "resume",
     "sample",
     "split",
+    "stylize",
     "train",
     "translate",
     "val",

@@ -10,6 +10,7 @@ from nayan.api.generating import generate
 from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
+from nayan.api.stylizing import stylize
 from nayan.api.translations import translate
 from nayan.api.trying import demo
 from nayan.api.using import load, predict, val, watch
@@ -29,6 +30,7 @@ __all__ = [
     "resume",
     "sample",
     "split",
+    "stylize",
     "train",
     "translate",
     "val",

@@ -50,7 +50,8 @@ def translate(
         )
     if bundle.graph.suffix != ".onnx":
         raise ConfigError(
-            f"{bundle.graph}: is not in the format ONNX", hint="use the bundle of the run it was exported from"
+            f"{bundle.graph}: is not in the format ONNX",
+            hint="use the bundle of the run it was exported from",
         )
     from nayan.tasks.generation.translation.translating import PictureTranslator, translate_files
 

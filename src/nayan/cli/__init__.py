@@ -20,6 +20,7 @@ VERBS = {
     "predict": "say what a model sees in pictures",
     "portrait": "put a person before another background, or the background out of focus",
     "translate": "turn pictures of one domain into pictures of another, such as summer into winter",
+    "stylize": "paint what a photograph shows in the style of another picture",
     "generate": "draw pictures with a trained generator",
     "explain": "look inside a network: layers, filters, feature maps, Grad-CAM",
     "export": "turn a trained model into ONNX or OpenVINO, and prove that it answers alike",

@@ -1,1 +1,1 @@
-"""What a photograph shows, painted as a picture is painted: by gradients, or by a network that learnt one style."""
+"""What a photograph shows, painted in a style: by gradients, or by a network that learnt one."""

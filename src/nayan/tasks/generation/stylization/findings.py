@@ -27,10 +27,10 @@ def summary(evaluation: Record) -> Summary:
     if "structure" not in metrics or not details:
         return Summary()
     verdict = (
-        f"Of {pictures_of(details['pictures'], evaluation.get('split', ''))}, lines and edges are where they were "
-        f"by a correlation of {metrics['structure']:.2f}; the usual value was changed by "
+        f"Of {pictures_of(details['pictures'], evaluation.get('split', ''))}, lines and edges are where they "
+        f"were by a correlation of {metrics['structure']:.2f}; the usual value was changed by "
         f"{percent(metrics['repainted'])} of its range.",
-        "How well the style is met is the loss under “How it learned”; whether it is any good, only a look can say.",
+        "How well the style is met, the loss says under “How it learned”; whether it pleases, only a look.",
     )
     tiles = (
         Tile(
@@ -59,8 +59,8 @@ def panels(evaluation: Record) -> list[Panel]:
         for record in records
     ]
     text = (
-        "Left the photograph as the network saw it, right what it painted. First those of which least is left, "
-        "last those of which most is."
+        "Left the photograph as the network saw it, right what it painted. First those of which least is "
+        "left, last those of which most is."
     )
     return [Panel("Photographs and their paintings", text, data={"pictures": pictures, "gallery": "pairs"})]
 
@@ -73,7 +73,8 @@ def _worries(metrics: Record, details: Record) -> list[str]:
         )
     elif metrics["structure"] < LOST:
         found.append(
-            "Hardly anything of the photographs is to be seen: train for longer, or with a larger --content-weight."
+            "Hardly anything of the photographs is to be seen: train for longer, or with a larger "
+            "--content-weight."
         )
     if details["pictures"] < FEW:
         found.append(f"Only {details['pictures']} pictures were looked at.")

@@ -106,8 +106,8 @@ def structure(picture: Image, truth: Image) -> float:
         truth: (h, w, 3) uint8.
 
     Returns:
-        1 where they are drawn alike, whatever their colours and contrasts; about 0 where they have nothing to do
-        with each other, -1 for a negative.
+        1 where they are drawn alike, whatever their colours and contrasts; about 0 where they have nothing
+        to do with each other, -1 for a negative.
 
     Source: Wang, Bovik, Sheikh, Simoncelli (2004), IEEE TIP 13(4), eq. 10: the third factor of SSIM; Gaussian
     windows with a deviation of 1.5 px.
@@ -133,7 +133,7 @@ def mistakes(
     limit: int,
     calibration: Mapping[str, Any] | None = None,  # noqa: ARG001
 ) -> list[dict[str, Any]]:
-    """Return what a person should look at: paintings beside their photographs, from all the range of `structure`.
+    """Return what a person should look at: paintings beside their photographs, over the range of `structure`.
 
     Args:
         predictions: one a picture.

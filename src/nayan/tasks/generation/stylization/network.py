@@ -1,6 +1,6 @@
 """What a network that restyles is: three stages from a photograph to its painting, of any size.
 
-pixels (B, 3, h, w) ── Normalise ── enter (B, 4 W, h/4, w/4) ── middle ── leave ── tanh (B, 3, h, w) in [-1, 1]
+pixels (B, 3, h, w) ── Normalise ── enter (B, 4 W, h/4, w/4) ── middle ── leave ── (B, 3, h, w) in [-1, 1]
 """
 
 # B pictures, (h, w) their size, W width

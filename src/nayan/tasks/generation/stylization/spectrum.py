@@ -1,11 +1,12 @@
-"""A picture as the waves that it is made of, so that gradients change large shapes as readily as single pixels.
+"""A picture as the waves that it is made of, so that gradients change shapes as readily as pixels.
 
-Gradients of networks that halve their maps by strides are full of high frequencies: followed pixel by pixel they
-draw noise that the network takes for a style. Followed wave by wave, each in proportion to how strong it is in
-pictures of nature (1 / frequency), and in colours that do not go together, they draw shapes.
+Gradients of networks that halve their maps by strides are full of high frequencies: followed pixel by pixel
+they draw noise that the network takes for a style. Followed wave by wave, each in proportion to how strong
+it is in pictures of nature (1 / frequency), and in colours that do not go together, they draw shapes.
 
-Source: Mordvintsev, Pezzotti, Schubert, Olah, "Differentiable image parameterizations", Distill 2018, section
-"style transfer"; Olah, Mordvintsev, Schubert, "Feature visualization", Distill 2017, section "preconditioning".
+Source: Mordvintsev, Pezzotti, Schubert, Olah, "Differentiable image parameterizations", Distill 2018,
+section "style transfer"; Olah, Mordvintsev, Schubert, "Feature visualization", Distill 2017,
+section "preconditioning".
 """
 
 # (h, w) size of the picture, V = w // 2 + 1 waves across
@@ -33,7 +34,7 @@ class Spectrum(nn.Module):
     def __init__(self, picture: Tensor, palette: Tensor) -> None:
         super().__init__()
         self.size = (picture.shape[2], picture.shape[3])
-        self.register_buffer("scale", _strengths(*self.size))
+        self.register_buffer("scale", _strengths(*self.size).to(picture.device))
         self.register_buffer("mixing", _mixing(palette))
         unmixed = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(self.mixing), picture / 255 - 0.5)
         waves = torch.fft.rfft2(unmixed, norm="ortho") / self.scale  # (1, 3, h, w) -> (1, 3, h, V)
@@ -50,14 +51,15 @@ def _strengths(height: int, width: int) -> Tensor:
     """Return (h, V), how strong each wave is in pictures of nature, 1 / frequency; their mean square is 1."""
     down, across = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
     frequency = (down.square() + across.square()).sqrt().clamp(min=1 / max(height, width))
-    strengths = 1 / frequency
+    strengths: Tensor = 1 / frequency
     return strengths / strengths.square().mean().sqrt()
 
 
 def _mixing(palette: Tensor) -> Tensor:
-    """Return (3, 3), the root of the covariance of the colours: it turns independent values into such colours."""
+    """Return (3, 3), the root of the covariance of colours: it makes such colours of independent values."""
     values = palette[0].flatten(1) / 255  # (3, h'*w')
     centred = values - values.mean(dim=1, keepdim=True)
     covariance = centred @ centred.T / centred.shape[1] + LEAST_SHARE * torch.eye(3, device=palette.device)
     variances, axes = torch.linalg.eigh(covariance)
-    return axes @ torch.diag(variances.clamp(min=0).sqrt()) @ axes.T
+    root: Tensor = axes @ torch.diag(variances.clamp(min=0).sqrt()) @ axes.T
+    return root

@@ -23,10 +23,9 @@ from nayan.tasks.cards import Entry
 from nayan.tasks.generation.stylization.network import StylizationRaw
 from nayan.tasks.generation.stylization.teacher import Teacher, Weights, build_teacher
 
-
 STROKES = 256
-"""Pixels of the shorter side of the style, at least: how large its strokes are learnt. Photographs to learn from may
-be smaller, since a painting is judged wherever its strokes lie."""
+"""Pixels of the shorter side of the style, at least: how large its strokes are learnt. Photographs to learn
+from may be smaller, since a painting is judged wherever its strokes lie."""
 
 
 class StylizationTask(Task):
@@ -34,7 +33,8 @@ class StylizationTask(Task):
 
     Args:
         style: the file of the picture that has the style.
-        content_weight, style_weight: of the parts of the loss, see `teacher.Weights`; None for the usual ones.
+        content_weight, style_weight: of the parts of the loss, see `teacher.Weights`; None for the usual
+        ones.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("picture",)
@@ -63,8 +63,8 @@ class StylizationTask(Task):
         Args:
             entry: of the catalogue.
             classes: not needed.
-            **args: of the entry's builder, such as size or width, and "backbone", by which paintings are judged;
-                they override the entry's own.
+            **args: of the entry's builder, such as size or width, and "backbone", by which paintings are
+                judged; they override the entry's own.
 
         Raises:
             ConfigError: an argument that the builder does not know, or cannot have.

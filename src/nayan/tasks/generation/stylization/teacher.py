@@ -1,8 +1,8 @@
 """Says how far a picture is from showing what a photograph shows, and from being painted as a style is.
 
 Papers: Gatys, Ecker, Bethge, "Image style transfer using convolutional neural networks", CVPR 2016
-(arXiv:1508.06576): picture by picture; Johnson, Alahi, Fei-Fei, 2016, arXiv:1603.08155: the same as what a network
-learns by.
+(arXiv:1508.06576): picture by picture; Johnson, Alahi, Fei-Fei, 2016, arXiv:1603.08155: the same as what a
+network learns by.
 """
 
 # B pictures, (h, w) their size

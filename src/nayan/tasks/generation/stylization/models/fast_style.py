@@ -1,12 +1,12 @@
 """fast_style: one style, learnt once by a network that then paints any photograph in a single pass.
 
 Papers: Johnson, Alahi, Fei-Fei, "Perceptual losses for real-time style transfer and super-resolution", 2016,
-arXiv:1603.08155, and the layers in its supplement; Ulyanov, Vedaldi, Lempitsky, "Instance normalization: the missing
-ingredient for fast stylization", 2016, arXiv:1607.08022; Odena, Dumoulin, Olah, "Deconvolution and checkerboard
-artifacts", Distill 2016, for how maps are enlarged.
+arXiv:1603.08155, and the layers in its supplement; Ulyanov, Vedaldi, Lempitsky, "Instance normalization: the
+missing ingredient for fast stylization", 2016, arXiv:1607.08022; Odena, Dumoulin, Olah, "Deconvolution and
+checkerboard artifacts", Distill 2016, for how maps are enlarged.
 
-A photograph and a style say together what is wanted (see `teacher.py`). Instead of following the gradient to one
-picture, as Gatys et al. do for minutes, the network learns to go there for all photographs.
+A photograph and a style say together what is wanted (see `teacher.py`). Instead of following the gradient to
+one picture, as Gatys et al. do for minutes, the network learns to go there for all photographs.
 
     (B, 3, h, w) ── 9x9 ── (B, W, h, w) ── 3x3, stride 2 ── (B, 2 W, h/2, w/2) ── 3x3, stride 2 ──
       (B, 4 W, h/4, w/4) ── residual block, n times ── nearest x2, 3x3 ── nearest x2, 3x3 ── (B, W, h, w) ──
@@ -15,9 +15,10 @@ picture, as Gatys et al. do for minutes, the network learns to go there for all 
 
 What differs from the paper, and why:
 - W is 16 instead of 32: a quarter of the work, and no difference that we could see in minutes of training.
-- Instance instead of batch normalisation (Ulyanov et al.): the contrast of a photograph has no part in its painting.
-- Maps are enlarged by repeating pixels before a convolution, which draws no chequerboard, and borders are mirrored
-  within the blocks instead of cut away.
+- Instance instead of batch normalisation (Ulyanov et al.): the contrast of a photograph has no part in its
+  painting.
+- Maps are enlarged by repeating pixels before a convolution, which draws no chequerboard, and borders are
+  mirrored within the blocks instead of cut away.
 - The judge is any published network; distances are relative, see `parts/losses/perceptual.py`.
 """
 
@@ -60,7 +61,8 @@ def fast_style(
         size: (h, w) of the pictures that it learns from, multiples of 4.
         width: W.
         blocks: n.
-        mean, std: 0.5 each, so that pixels become [-1, 1].
+        mean: 0.5, so that pixels become [-1, 1].
+        std: 0.5, likewise.
         dropout: within the residual blocks.
 
     Raises:
@@ -73,8 +75,8 @@ def fast_style(
         raise ConfigError(f"fast_style paints in colours, got {channels} channel(s)")
     if size[0] % STRIDE or size[1] % STRIDE or min(size) < LEAST_SIDE:
         raise ConfigError(
-            f"pictures of {size[0]}x{size[1]} px cannot be restyled: the sides are multiples of {STRIDE}, and at "
-            f"least {LEAST_SIDE}",
+            f"pictures of {size[0]}x{size[1]} px cannot be restyled: the sides are multiples of {STRIDE}, "
+            f"and at least {LEAST_SIDE}",
             hint="--imgsz 192 and 256 are usual",
         )
     enter = nn.Sequential(
