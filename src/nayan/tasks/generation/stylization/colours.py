@@ -53,7 +53,7 @@ def with_colours_of(photograph: Image, painting: Image) -> Image:
 
     >>> red, gray = np.full((1, 1, 3), (200, 40, 40), np.uint8), np.full((1, 1, 3), 100, np.uint8)
     >>> with_colours_of(red, gray).tolist()  # red, but as bright as the gray
-    [[[211, 51, 51]]]
+    [[[212, 52, 52]]]
     """
     colours = cv2.cvtColor(photograph, cv2.COLOR_RGB2YCrCb)
     colours[..., 0] = luminance(painting).round()

@@ -123,7 +123,7 @@ def _follow(
     """Change the waves of a picture towards what the teacher wants, at one scale."""
     random = torch.Generator().manual_seed(effort.seed)
     shifts = torch.randint(0, SHIFT + 1, (SHIFTS, 2), generator=random).tolist()
-    shown = [teacher.content(_shifted(photograph, *shift)) for shift in shifts]
+    shown = [teacher.look_at(_shifted(photograph, *shift)) for shift in shifts]
     optimizer = torch.optim.Adam(picture.parameters(), lr=RATE, betas=BETAS)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.02, 1 - step / effort.steps))
     for step in range(effort.steps):

@@ -115,7 +115,7 @@ class StylizationTask(Task):
         teacher = self._teacher.to(batch.images.device)
         with torch.autocast(batch.images.device.type, enabled=False):  # products of maps overflow 16 bits
             painted = (raw.picture.float() + 1) * 127.5
-            return teacher.losses(painted, teacher.content(batch.images.float()))
+            return teacher.losses(painted, teacher.look_at(batch.images.float()))
 
 
 def strokes_size(size: tuple[int, ...], side: int) -> Size:

@@ -22,6 +22,7 @@ from nayan.parts.losses.perceptual import (
     content_loss,
     describe,
     gram,
+    style_distances,
     style_loss,
     total_variation,
 )
@@ -30,17 +31,30 @@ from nayan.tasks.generation.stylization.catalog import LAYERS, Layers
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each part counts. All are relative to what is wanted, so that they mean the same everywhere.
+    """How much each part counts.
 
     Attributes:
-        content: of what is shown.
-        style: of how it is painted.
+        content: of what is shown; 0 for the photograph, about 1 for what shows nothing of it.
+        style: of how it is painted; it is 1 for the photograph and 0 for the style, whatever network looks.
         smoothness: of the squared difference of neighbouring pixels.
     """
 
     content: float = 1.0
     style: float = 10.0
     smoothness: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What photographs look like to a teacher.
+
+    Attributes:
+        content: the maps of its content layers, (B, C, h, w) each.
+        away: for each style layer, how far they are from the style.
+    """
+
+    content: dict[str, Tensor]
+    away: dict[str, Tensor]
 
 
 class Teacher(nn.Module):
@@ -71,22 +85,24 @@ class Teacher(nn.Module):
         self._style = describe({name: maps[name] for name in self.layers.style}, gram)
 
     @torch.no_grad()
-    def content(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Return what (B, 3, h, w) pixels in [0, 255] show, as `losses` wants it."""
-        maps = self.features(pictures)
-        return {name: maps[name] for name in self.layers.content}
+    def look_at(self, photographs: Tensor) -> Shown:
+        """Return what (B, 3, h, w) pixels in [0, 255] show, and how far they are from the style."""
+        maps = self.features(photographs)
+        return Shown(
+            {name: maps[name] for name in self.layers.content}, style_distances(maps, self._style, gram)
+        )
 
-    def losses(self, pictures: Tensor, shown: dict[str, Tensor]) -> dict[str, Tensor]:
+    def losses(self, pictures: Tensor, shown: Shown) -> dict[str, Tensor]:
         """Return the weighted "content", "style" and "smoothness" of pictures.
 
         Args:
             pictures: (B, 3, h, w) pixels in [0, 255].
-            shown: of the photographs, by `content`; of the same size.
+            shown: the photographs, by `look_at`; of the same size.
         """
         maps = self.features(pictures)
         return {
-            "content": self.weights.content * content_loss(maps, shown),
-            "style": self.weights.style * style_loss(maps, self._style, gram),
+            "content": self.weights.content * content_loss(maps, shown.content),
+            "style": self.weights.style * style_loss(maps, self._style, gram, unit=shown.away),
             "smoothness": self.weights.smoothness * total_variation(pictures),
         }
 
