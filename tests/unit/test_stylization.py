@@ -211,7 +211,9 @@ def test_the_report_shows_photographs_beside_their_paintings() -> None:
     image = scene(48, 48)
     records = mistakes([Picture(255 - image), Picture(image)], [original(image)] * 2, (), limit=5)
     assert [record["row"] for record in records] == [0, 1]  # the most is lost of the first
-    assert records[0]["painted"].shape == pair(image, image).shape == annotate(image, Picture(image), ()).shape
+    assert (
+        records[0]["painted"].shape == pair(image, image).shape == annotate(image, Picture(image), ()).shape
+    )
     metric = StylizationMetric(())
     metric.update([Picture(image)], [original(image)])
     document = {
