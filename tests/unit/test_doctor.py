@@ -380,7 +380,7 @@ def test_a_missing_folder_an_unknown_format_and_an_unknown_check_are_refused(cle
         ConfigError, match=r"no check is named 'images\.blured'\ndid you mean 'images\.blurred'"
     ):
         diagnose(clean, only=["images.blured"])
-    with pytest.raises(ConfigError, match="families of checks: balance, data, duplicates"):
+    with pytest.raises(ConfigError, match="families of checks: balance, captions, data, domains, duplicates"):
         diagnose(clean, skip=["xyz"])
 
 

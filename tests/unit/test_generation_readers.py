@@ -38,7 +38,7 @@ def test_there_are_two_domains() -> None:
 
 
 def test_rows_of_one_picture_are_several_captions(tmp_path: Path) -> None:
-    table = 'image,caption\n1.png,"a cat, asleep"\n2.png,a dog\n1.png,it sleeps\n'
+    table = '\nimage,caption\n1.png,"a cat, asleep"\n\n2.png,a dog\n1.png,it sleeps\n'
     data = CaptionsReader().read(draw(tmp_path, {"1.png": 1, "2.png": 2, "captions.txt": table}), "all")
     assert texts_of(data) == {"1.png": ("a cat, asleep", "it sleeps"), "2.png": ("a dog",)}
     assert data.classes == ()
@@ -111,6 +111,7 @@ def test_a_caption_that_is_said_twice_of_one_picture_counts_once(tmp_path: Path)
         ('file,caption\n1.png,"a" cat\n', FormatError, r"t\.csv:2: .*\n.*quotes"),
         ("file,caption\n", DataError, "the table has no rows"),
         ("file,word\n1.png,a\n", FormatError, "no table has columns of pictures and captions"),
+        ("x" * 200_000, FormatError, "no table has columns of pictures and captions"),
         (
             "file,caption,split\n1.png,a,train\n1.png,b,test\n", LabelError,
             r"t\.csv:3: 1\.png is in test, but .*t\.csv:2 has it in train",
@@ -140,6 +141,31 @@ def test_a_fault_in_lines_of_json_is_named_with_its_line(
     first = '{"file_name": "1.png", "text": "a cat"}\n'
     with pytest.raises(error, match=message):
         CaptionsReader().read(draw(tmp_path, {"1.png": 1, "metadata.jsonl": first + line}), "all")
+
+
+@pytest.mark.parametrize("first", ["{", '["file_name", "text"]', '{"file_name": "1.png"}'])
+def test_lines_of_json_about_other_things_are_no_captions(tmp_path: Path, first: str) -> None:
+    root = draw(tmp_path, {"1.png": 1, "log.jsonl": first})
+    assert CaptionsReader().sniff(root).reason == "there is no table with the columns file and caption"
+
+
+def test_a_table_that_is_no_text_is_no_captions_and_its_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_bytes(b"file,caption\n1.png,\xff\xff\n")
+    sniff = CaptionsReader().sniff(tmp_path)
+    assert sniff.score < 0.5
+    assert "captions.csv:2: is not utf-8" in sniff.reason
+
+
+def test_a_row_of_one_split_in_the_table_of_another_is_refused(tmp_path: Path) -> None:
+    root = draw(tmp_path, {"1.png": 1, "train.csv": "file,caption,split\n1.png,a cat,test\n"})
+    with pytest.raises(LabelError, match=r"train\.csv:2: a row of test in the table of train"):
+        CaptionsReader().read(root, "all")
+
+
+def test_a_file_is_neither_domains_nor_pictures(tmp_path: Path) -> None:
+    file = draw(tmp_path, {"captions.csv": "file,caption\n"}) / "captions.csv"
+    assert CaptionsReader().sniff(file).score == 0.7
+    assert DomainsReader().sniff(file).score == PicturesReader().sniff(file).score == 0
 
 
 def test_tables_of_splits_go_before_others_and_two_of_one_split_are_refused(tmp_path: Path) -> None:
@@ -193,6 +219,14 @@ def test_two_folders_of_one_domain_are_refused(tmp_path: Path) -> None:
     root = draw(tmp_path, {"trainA/1.png": 1, "train_A/1.png": 2, "trainB/1.png": 3})
     with pytest.raises(FormatError, match="trainA/ and train_A/ both name train of the domain A"):
         DomainsReader().read(root, "train")
+    assert recognise(root).reader.name == "domains"  # whose reader says what to rename
+
+
+def test_folders_of_no_domain_are_refused_and_letters_beside_splits_left_out(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="there are no folders trainA and trainB with pictures"):
+        DomainsReader().read(draw(tmp_path / "x", {"cat/1.png": 1}), "all")
+    root = draw(tmp_path / "y", {"trainA/1.png": 1, "trainB/1.png": 2, "A/1.png": 3})
+    assert DomainsReader().read(root, "all").notes == ("left out: A/, which is named after no domain",)
 
 
 def test_classes_are_not_written_as_domains(tmp_path: Path) -> None:

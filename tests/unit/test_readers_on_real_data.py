@@ -51,6 +51,36 @@ def test_a_folder_of_loose_pictures_is_no_data_set_and_the_message_helps(data_pa
 @pytest.mark.parametrize(
     ("pack", "summary"),
     [
+        ("translate-apple-orange", "domains (2 classes, train 506, val 90, test 50)"),
+        ("caption-grocery", "captions (train 482, val 85, test 81; 1,296 captions)"),
+        ("classify-digits-idx", "idx (10 classes, train 6500, val 750, test 750)"),
+        ("classify-flowers", "folder (5 classes, train 500, val 100, test 125)"),
+        ("style/style", "pictures (train 5, val 1, test 1)"),
+        ("style/content", "pictures (train 4, val 1, test 1)"),
+        ("detect-plates", "yolo (train 100, val 25, test 25)"),
+        ("segment-membrane", "masks (train 17, val 4, test 4)"),
+    ],
+)
+def test_every_kind_of_data_can_be_learnt_from_to_generate(data_packs: Path, pack: str, summary: str) -> None:
+    splits = open_splits(data_packs / pack, targets=("Caption", "Domain", "Label", "None"))
+    assert splits.summary == summary
+    assert splits.train.samples[0].load().ndim == 3
+
+
+def test_paintings_and_photographs_are_pictures_where_the_format_is_named(data_packs: Path) -> None:
+    splits = open_splits(data_packs / "style", format="pictures", targets=("None",))
+    assert splits.summary == "pictures (train 9, val 2, test 2)"
+
+
+def test_two_domains_are_recognised_without_a_task(data_packs: Path) -> None:
+    found = recognise(data_packs / "translate-apple-orange")
+    assert found.reader.name == "domains"
+    assert found.reason == "the folders testA, testB, trainA, trainB are named after domains"
+
+
+@pytest.mark.parametrize(
+    ("pack", "summary"),
+    [
         ("verify-faces-orl", "identities (22 classes, train 220, val 40, test 40)"),
         ("verify-omniglot", "identities (90 classes, train 1080, val 480, test 440)"),
         ("search-grocery", "items (81 classes, train 486, val 567, test 729)"),
@@ -62,10 +92,8 @@ def test_who_is_who_is_recognised(data_packs: Path, pack: str, summary: str) -> 
 
 @pytest.mark.parametrize(
     "pack",
-    [
-        "translate-apple-orange", "video", "weights",
-    ],
-)  # fmt: skip
+    ["video", "weights"],
+)
 def test_data_of_other_tasks_is_not_mistaken_for_classes(data_packs: Path, pack: str) -> None:
     with pytest.raises(NayanError):
         recognise(data_packs / pack)

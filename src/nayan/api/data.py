@@ -57,7 +57,7 @@ def convert(data: Place, out: Place, *, to: str, format: str | None = None) -> C
         data: only read.
         out: a new folder outside of `data`.
         to: "folder", "csv" or "idx" for classes; "coco", "yolo", ... for boxes; "masks",
-            "coco_masks" or "yolo_masks" for masks.
+            "coco_masks" or "yolo_masks" for masks; "captions", "domains", "pictures".
         format: of the source; None to recognise it.
     """
     from nayan.data.convert import convert as write
@@ -117,12 +117,13 @@ def sample(
     """Write a sample data set for a task into a new folder, without any network, and return the folder.
 
     Args:
-        task: "classify", "detect", "segment" or "compare".
+        task: "classify", "detect", "segment", "compare" or "generate".
         out: a new folder.
         seed: of which pictures there are and in which split.
         count: pictures in all; None for all digits, or 300 scenes.
         format: to write for "detect": "coco" (None is the same), "yolo", "voc", ...; for "segment":
-            "masks" (None is the same), "coco", "yolo".
+            "masks" (None is the same), "coco", "yolo"; for "generate": "captions" (None is the same),
+            "domains", "pictures".
     """
     from nayan.data.samples import write_sample
 

@@ -25,7 +25,7 @@ def convert(
         str,
         Parameter(
             help=f"format to write: {', '.join(CLASS_FORMATS)}; for boxes: {', '.join(BOX_FORMATS)}; "
-            f"for masks: {', '.join(MASK_FORMATS[:-1])}",
+            f"for masks: {', '.join(MASK_FORMATS[:-1])}; also captions, domains, pictures",
             metavar="FORMAT",
         ),
     ],

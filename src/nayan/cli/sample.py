@@ -11,7 +11,7 @@ from nayan.cli.output import COMMON, Common, Output
 
 
 def sample(
-    task: Annotated[str, Parameter(help="classify, detect, segment or compare")],
+    task: Annotated[str, Parameter(help="classify, detect, segment, compare or generate")],
     out: NewFolder,
     /,
     *,
@@ -23,7 +23,7 @@ def sample(
         str | None,
         Parameter(
             help="to write for detect: coco (by default), yolo, voc, ...; for segment: masks (by default), "
-            "coco, yolo",
+            "coco, yolo; for generate: captions (by default), domains, pictures",
             metavar="FORMAT",
         ),
     ] = None,

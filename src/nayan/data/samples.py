@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, MissingExtra, NotFound
 from nayan.core.types import Dataset, Image, MaskSource, Sample, SemanticMask
+from nayan.data.coloured import coloured
 from nayan.data.formats import DRAWN
 from nayan.data.numbers import enlarge, write_numbers
 from nayan.data.pictures import file_sample
@@ -27,6 +28,7 @@ FORMATS = {
     "detect": ("coco", "yolo", "voc", "csv_boxes", "labelme", "cvat", "label_studio"),
     "segment": ("masks", "coco", "yolo"),
     "compare": ("identities",),
+    "generate": ("captions", "domains", "pictures"),
 }
 """Formats in which the sample of each task can be written, the usual one first."""
 
@@ -58,6 +60,11 @@ def write_sample(
     For "compare": numbers of two digits as identities, ten pictures of each of the hundred from different
     scans, with 64, 18 and 18 of them in train, val and test, and 300 pairs to compare in val and in test.
 
+    For "generate": the digits at 32 x 32, each once, in the same shares. As "captions" each has one of six
+    colours on black or white and four sentences that say so; as "domains" one half is dark on white paper,
+    the other light on pieces of photographs, and those of val and test are there in both; as "pictures" they
+    are white on black, without a word. See `data.coloured`.
+
     Args:
         task: what the data is for.
         out: does not exist, or is an empty folder.
@@ -88,6 +95,8 @@ def write_sample(
     rng = np.random.default_rng(seed)
     if task == "compare":
         write_numbers(pictures, labels, out, count=count, rng=rng)
+    elif task == "generate":
+        _write_coloured(pictures, labels, out, count=count, format=format or FORMATS[task][0], rng=rng)
     elif task != "classify":
         _write_scenes(
             pictures, labels, out, task=task, count=count, format=format or FORMATS[task][0], rng=rng
@@ -105,16 +114,40 @@ def _write_digits(
     count: int | None,
     rng: np.random.Generator,
 ) -> None:
+    for split, numbers in _digits(labels, count=count, rng=rng).items():
+        for number in numbers:
+            file = out / split / str(labels[number]) / f"digit_{number:04d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            PIL.Image.fromarray(enlarge(pictures[number])).save(file)
+
+
+def _write_coloured(
+    pictures: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    out: Path,
+    *,
+    count: int | None,
+    format: str,
+    rng: np.random.Generator,
+) -> None:
+    parts = _digits(labels, count=count, rng=rng)
+    splits = coloured(format, pictures, labels, parts=parts, photographs=_photographs(), rng=rng)
+    READERS[format].write(splits, out)
+
+
+def _digits(
+    labels: NDArray[np.int64], *, count: int | None, rng: np.random.Generator
+) -> dict[str, list[int]]:
+    """Return which scans each split has: all, or `count` of them, in equal parts a digit."""
     _check_count(count, labels)
+    parts: dict[str, list[int]] = {split: [] for split, _ in _SHARES}
     for label in range(10):
         members = rng.permutation(np.flatnonzero(labels == label))
         if count is not None:
             members = members[: count // 10 + (label < count % 10)]
         for split, numbers in _share(members).items():
-            folder = out / split / str(label)
-            folder.mkdir(parents=True)
-            for number in numbers:
-                PIL.Image.fromarray(enlarge(pictures[number])).save(folder / f"digit_{number:04d}.png")
+            parts[split] += numbers.tolist()
+    return parts
 
 
 def _write_scenes(

@@ -71,6 +71,8 @@ def _model(config: TrainConfig, card: TaskCard, splits: Splits) -> tuple[str, st
     usual = card.default_model, "the task's default"
     if not card.photo_model or config.backbone or config.weights == "none":
         return usual
+    if config.weights:
+        return card.photo_model, "the weights are of a network that knows photographs"
     if look_at(splits.train).gray:
         return card.default_model, "the pictures are gray, and networks that know photographs know colours"
     return card.photo_model, "colour pictures: its backbone knows photographs"

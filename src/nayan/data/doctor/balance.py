@@ -73,9 +73,8 @@ def few(snapshot: Snapshot) -> Iterator[Finding]:
 def ratio(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield that one class outnumbers another by far."""
     counts = _to_learn_from(snapshot)
-    if (
-        not counts or snapshot.of_masks or snapshot.of_identities
-    ):  # of which the pixels count, see `masks.rare`
+    others = snapshot.of_masks or snapshot.of_identities or snapshot.of_domains
+    if not counts or others:  # of masks the pixels count, see `masks.rare`; of domains see `domains.balance`
         return
     large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     if counts[large] > (BOX_RATIO if snapshot.of_boxes else RATIO) * counts[small]:
@@ -187,7 +186,7 @@ def splits_missing(snapshot: Snapshot) -> Iterator[Finding]:
 def skew(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield the splits in which the classes have clearly other shares than in train."""
     totals = snapshot.split_counts
-    if not totals.get("train") or snapshot.of_identities:
+    if not totals.get("train") or snapshot.of_identities or snapshot.of_domains:
         return
     for split, total in totals.items():
         if split == "train" or not total:

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 
 from nayan.core.errors import ConfigError
 from nayan.core.registry import Catalog
-from nayan.data.doctor import balance, boxes, duplicates, files, images, likeness, masks, reading, sizes
+from nayan.data.doctor import (
+    balance,
+    boxes,
+    captions,
+    domains,
+    duplicates,
+    files,
+    images,
+    likeness,
+    masks,
+    reading,
+    sizes,
+)
 from nayan.data.doctor.findings import Finding
 from nayan.data.doctor.snapshot import Snapshot
 
@@ -81,6 +93,11 @@ CHECKS: Catalog[Check] = Catalog(
         Check("masks.empty", masks.empty),
         Check("masks.specks", masks.specks),
         Check("masks.shifted", masks.shifted),
+        Check("captions.words", captions.words),
+        Check("captions.repeated", captions.repeated),
+        Check("captions.unseen", captions.unseen),
+        Check("domains.balance", domains.balance),
+        Check("domains.size", domains.size),
         Check("labels.near_names", files.near_names),
         Check("labels.suspicious_folders", files.suspicious_folders),
     ],

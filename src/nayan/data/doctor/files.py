@@ -69,7 +69,7 @@ def unlisted(snapshot: Snapshot) -> Iterator[Finding]:
         return
     says = "with a picture that belongs to no class, left out"
     advice = "Move them into their classes' folders (or name them in the table), with an ending such as .jpg."
-    if snapshot.of_boxes:
+    if snapshot.of_boxes or any(picture.captions for picture in snapshot.pictures):
         says = "with a picture that the data set does not list, left out"
         advice = "Annotate them and name them where the others are named, or take them out."
     listed_not = (f for f in _visible(snapshot) if f.is_picture)

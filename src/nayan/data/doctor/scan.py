@@ -12,14 +12,14 @@ from pathlib import Path
 from nayan.core.errors import DataError, FormatError
 from nayan.core.image import PICTURE_SUFFIXES, looks_like_picture, probe
 from nayan.core.machine import cores
-from nayan.core.types import Boxes, Dataset, Label, MaskSource, Sample
+from nayan.core.types import Boxes, Caption, Dataset, Label, MaskSource, Sample
 from nayan.data.doctor.look import look_at
 from nayan.data.doctor.mask_look import look_at_mask
 from nayan.data.doctor.snapshot import Fault, FaultKind, FileEntry, Picture, Snapshot, Trouble
 from nayan.data.hashing import content_hash
 from nayan.data.pictures import file_sample, is_ignored, normal
 from nayan.data.readers import recognise
-from nayan.data.readers.base import class_notes, has_boxes, has_identities, has_masks
+from nayan.data.readers.base import class_notes, has_boxes, has_identities, has_masks, kind_of
 from nayan.data.readers.boxes import box_notes
 from nayan.data.sides import SIDES, choose_side, spaced
 
@@ -88,6 +88,7 @@ def scan(
         troubles=reading.troubles,
         imgsz=imgsz or _chosen_side(pictures),
         of_identities="Identity" in targets or any(has_identities(part.samples) for part in data),
+        of_domains=any(kind_of(part.samples) == "Domain" for part in data),
     )
 
 
@@ -146,7 +147,8 @@ def _new_notes(data: Dataset) -> list[str]:
 def _examine(sample: Sample, data: Dataset, *, aligned: bool) -> Picture:
     label = data.classes[sample.target.index] if isinstance(sample.target, Label) else None
     boxes = sample.target if isinstance(sample.target, Boxes) else None
-    picture = Picture(sample.id, data.split, label, boxes=boxes)
+    captions = sample.target.texts if isinstance(sample.target, Caption) else ()
+    picture = Picture(sample.id, data.split, label, boxes=boxes, captions=captions)
     path = sample.path
     if path is not None and (problem := _problem(path)):
         return replace(picture, fault=Fault("unreadable", problem))

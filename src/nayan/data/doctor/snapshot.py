@@ -49,6 +49,7 @@ class Picture:
         boxes: its objects; None where they are not known, and where it has a class.
         mask: what its mask says; None where it has none, or one that cannot be read.
         mask_fault: why that cannot be read.
+        captions: what is said of it; none where nothing is.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Picture:
     boxes: Boxes | None = None
     mask: MaskLook | None = None
     mask_fault: str = ""
+    captions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +124,7 @@ class Snapshot:
         troubles: what it refused.
         imgsz: longer side of the network's input in px, by which objects are small or not.
         of_identities: whether the classes are identities, of which each split has its own.
+        of_domains: whether the classes are two domains that are to be translated into each other.
     """
 
     root: Path
@@ -137,6 +140,7 @@ class Snapshot:
     imgsz: int = SIDES[-1]
     vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     of_identities: bool = False
+    of_domains: bool = False
 
     @cached_property
     def of_boxes(self) -> bool:
