@@ -76,7 +76,8 @@ def generate(
     _check_draws(spec)
     labels = asked_labels(spec, n, label=label)
     if interpolate:
-        noise = between_noise(*drawn_noise(spec, 2, seed=seed), n)
+        start, end = drawn_noise(spec, 2, seed=seed)
+        noise = between_noise(start, end, n)
         labels = None if labels is None else labels * 0 + labels[0]  # one thing that changes its shape
     else:
         noise = drawn_noise(spec, n, seed=seed)

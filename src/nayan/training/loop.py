@@ -175,7 +175,7 @@ def _end_epoch(state: State, feed: Feed, lr: float, seconds: float, speed: float
         }
         best = state.keep_if_best(row)
         if job.snapshot and job.fabric.is_global_zero:
-            job.snapshot(row["epoch"])
+            job.snapshot(earlier + progress.epoch + 1)
     finally:
         if state.average:
             state.average.swap()

@@ -308,7 +308,7 @@ def _counts(data: Dataset) -> dict[str, int]:
     targets = [s.target.about if isinstance(s.target, Original) else s.target for s in data.samples]
     found = [target.labels for target in targets if isinstance(target, Boxes)]
     found += [np.array([target.index]) for target in targets if isinstance(target, Label)]
-    labels = np.bincount(np.concatenate(found or [np.zeros(0, np.int64)]), minlength=len(data.classes))
+    labels = np.bincount(np.concatenate([np.zeros(0, np.int64), *found]), minlength=len(data.classes))
     return {name: int(count) for name, count in zip(data.classes, labels, strict=True)}
 
 

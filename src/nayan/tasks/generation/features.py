@@ -59,7 +59,7 @@ def chance() -> Extractor:
     """Return the extractor whose weights are of chance, the same everywhere.
 
     >>> chance().name
-    'random convolutions 0 (512 features, 32x32 bilinear)'
+    'random convolutions cc9c2369 (512 features, 32x32 bilinear)'
     """
     weights = _weights()
     digest = hashlib.sha256(b"".join(np.ascontiguousarray(w).tobytes() for w in weights)).hexdigest()[:8]
@@ -114,11 +114,10 @@ def of_model(bundle: Bundle) -> Extractor:
 def _look(pictures: Sequence[Image], weights: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Return the (B, D) features of chance."""
     small = np.stack([resize(picture, (SIDE, SIDE)) for picture in pictures])
-    maps = small.astype(np.float32) / 127.5 - 1  # (B, 32, 32, 3)
+    maps = small.astype(np.float32) / np.float32(127.5) - np.float32(1)  # (B, 32, 32, 3)
     for kernel in weights[:-1]:
         maps = _halve(maps, kernel)
-    flat: NDArray[np.float32] = _bend(maps.reshape(len(maps), -1) @ weights[-1])
-    return flat
+    return _bend(np.matmul(maps.reshape(len(maps), -1), weights[-1], dtype=np.float32))
 
 
 def _halve(maps: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:

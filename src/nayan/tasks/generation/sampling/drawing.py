@@ -87,9 +87,8 @@ def between_noise(start: Noise, end: Noise, steps: int) -> Noise:
     >>> between_noise(np.array([1, 0], np.float32), np.array([0, 1], np.float32), 3)[1].round(3).tolist()
     [0.7070000171661377, 0.7070000171661377]
     """
-    lengths = np.linalg.norm(start), np.linalg.norm(end)
-    cosine = float(start @ end / max(lengths[0] * lengths[1], 1e-12))
-    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    lengths = float(np.linalg.norm(start)) * float(np.linalg.norm(end))
+    angle = np.arccos(np.clip(float(start @ end) / max(lengths, 1e-12), -1.0, 1.0))
     shares = np.linspace(0.0, 1.0, steps)[:, None]
     if np.sin(angle) < 1e-6:
         way = (1 - shares) * start + shares * end

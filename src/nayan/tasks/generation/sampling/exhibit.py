@@ -152,7 +152,10 @@ def _film(folder: Path) -> str:
     if not files:
         return ""
     rows = np.unique(np.linspace(0, len(files) - 1, FRAMES).astype(int))
-    frames = [PillowImage.open(files[row]).convert("RGB") for row in rows]
+    frames = []
+    for row in rows:
+        with PillowImage.open(files[row]) as frame:
+            frames.append(frame.convert("RGB"))
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
     frames[0].save(
         folder / "film.webp", save_all=True, append_images=frames[1:], duration=times, loop=0, quality=80

@@ -64,7 +64,7 @@ def _worries(evaluation: Record) -> list[str]:
     found = []
     if spread.get("real") and spread["drawn"] < ALIKE * spread["real"]:
         found.append(
-            f"Drawn pictures are more alike than real ones: two of them differ by "
+            "Drawn pictures are more alike than real ones: two of them differ by "
             f"{percent(spread['drawn'] / spread['real'], 0)} of what two real ones do. The generator may have "
             "collapsed to a few kinds of pictures; --diffaug, --spectral-norm or --loss hinge help."
         )
@@ -106,7 +106,7 @@ def _samples(shown: Record) -> list[Panel]:
         text = "The first of what it draws with the seed 0, none chosen."
         found.append(_picture("Drawn", text, shown["samples"], "Grid of drawn pictures"))
     if shown.get("film"):
-        text = "From the same noise after each epoch: what the network had learnt by then."
+        text = "From the same noise after each epoch: what it had learnt by then."
         found.append(
             _picture("How it learned to draw", text, shown["film"], "The same noise after each epoch")
         )
@@ -117,8 +117,8 @@ def _copies(shown: Record) -> list[Panel]:
     if not shown.get("nearest"):
         return []
     text = (
-        "Above, the drawn pictures that lie nearest to a training picture; below, that picture. Were they the "
-        "same, it would have copied. "
+        "Above, the drawn pictures that lie nearest to a training picture; below, that picture. Were they "
+        "the same, it would have copied. "
     )
     if "near_share" in shown:
         text += (
@@ -133,8 +133,8 @@ def _ways(shown: Record) -> list[Panel]:
     if not shown.get("ways"):
         return []
     text = (
-        "Each row goes from one noise to another in equal steps. Where every step is a picture of its own, the "
-        "network has learnt a space; where it jumps, it knows single pictures."
+        "Each row goes from one noise to another in equal steps. Where every step is a picture of its own, "
+        "the network has learnt a space; where it jumps, it knows single pictures."
     )
     return [
         _picture(

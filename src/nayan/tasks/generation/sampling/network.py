@@ -114,12 +114,11 @@ class Adversaries(nn.Module):
         if targets is None:
             return SamplingRaw(self._draw(images, noise, label))
         if targets.learner == "generator":
-            drawn = self._draw(images, noise, label)
-            return SamplingRaw(drawn, fake=self._judge(drawn, label))
-        drawn = targets.drawn
-        if drawn is None:
-            with torch.no_grad():
-                drawn = self._draw(images, noise, label)
+            raw = SamplingRaw(self._draw(images, noise, label))
+            raw.fake = self._judge(raw.drawn, label)
+            return raw
+        with torch.no_grad():
+            drawn = self._draw(images, noise, label) if targets.drawn is None else targets.drawn
         real = self.normalise(images)
         raw = SamplingRaw(drawn, fake=self._judge(drawn, label))
         if targets.probe == "data":

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from nayan.tasks.cards import Entry
 from nayan.tasks.generation.mosaic import mosaic
 from nayan.tasks.generation.sampling.network import Adversaries, SamplingRaw, Turn
 
-GENERATOR, DISCRIMINATOR = "generator", "discriminator"
+GENERATOR: Literal["generator"] = "generator"
+DISCRIMINATOR: Literal["discriminator"] = "discriminator"
 SHOWN = 64
 """Pictures that are drawn after each epoch."""
 BETAS = (0.5, 0.999)
@@ -138,8 +139,9 @@ class SamplingTask(Task):
         drawing = phase == GENERATOR
         shown = self._shown[1] if self._shown is not None and self._shown[0] is batch else None
         self._shown = None
-        probe = "between" if self.loss == "wasserstein" else "data"
-        turn = Turn(GENERATOR) if drawing else Turn(DISCRIMINATOR, shown, probe if self.penalty else "")
+        probe: Literal["between", "data"] = "between" if self.loss == "wasserstein" else "data"
+        probed = self.penalty > 0 and torch.is_grad_enabled()  # a slope is asked for by a gradient
+        turn = Turn(GENERATOR) if drawing else Turn(DISCRIMINATOR, shown, probe if probed else "")
         raw: SamplingRaw = model(batch.images, turn, **self._asked(model, batch))
         assert raw.fake is not None
         if drawing:

@@ -89,7 +89,7 @@ class MlpGenerator(nn.Module):
     def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Return (B, C, h, w) in [-1, 1] for (B, Z) noise; `label` is not needed."""
         pixels: Tensor = self.layers(noise)
-        return pixels.unflatten(1, self.shape)  # (B, C h w) -> (B, C, h, w)
+        return pixels.reshape(-1, *self.shape)  # (B, C h w) -> (B, C, h, w)
 
 
 class MlpDiscriminator(nn.Module):
