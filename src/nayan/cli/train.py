@@ -192,7 +192,7 @@ class Learning:
     identity: Annotated[
         float | None,
         Parameter(
-            help="of a translator: weight of leaving alone what needs no translation; 0 is faster [default: 5]",
+            help="of a translator: weight of leaving alone what needs no translation [default: 5]",
             metavar="F",
         ),
     ] = None

@@ -44,8 +44,8 @@ def translate(
 ) -> Output:
     """Turn pictures of one domain into pictures of another.
 
-    MODEL was trained on two domains: nayan train DATA --task generate. A picture that cannot be read is reported
-    and the others follow; exit code 3 if none can. Your pictures are never changed.
+    MODEL was trained on two domains: nayan train DATA --task generate. A picture that cannot be read is
+    reported and the others follow; exit code 3 if none can. Your pictures are never changed.
     """
     from nayan import api
 

@@ -1,4 +1,4 @@
-"""Where the pictures go that are made of pictures: a file or a folder that the user names, never onto a source."""
+"""Where pictures go that are made of pictures: a file or folder that the user names, never onto a source."""
 
 from __future__ import annotations
 

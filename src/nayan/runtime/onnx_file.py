@@ -90,11 +90,12 @@ def _pruned(graph: memoryview, wanted: set[str], name: str) -> bytes:
         if field == _NODE and needed & set(_texts(graph, first, last, _GIVES, name)):
             nodes.add(first)
             needed |= set(_texts(graph, first, last, _TAKES, name))
+    names = {_OUTPUT: wanted, _INITIALIZER: needed}
     kept = [
         entry
         for entry in fields
         if (entry[0] != _NODE or entry[2] in nodes)
-        and (entry[0] not in _NAME or _text(graph, entry, _NAME[entry[0]], name) in needed)
+        and (entry[0] not in names or _text(graph, entry, _NAME[entry[0]], name) in names[entry[0]])
     ]
     return b"".join(_encoded(field, wire, bytes(graph[first:last])) for field, wire, first, last in kept)
 

@@ -24,7 +24,7 @@ from nayan.runtime.preprocess import Placement
 from nayan.tasks.base import Batch
 from nayan.training.freeze import Stages
 from nayan.training.loader import Source
-from nayan.training.order import Meetings, epoch_batches, split_batches
+from nayan.training.order import Meetings, Shares, epoch_batches, split_batches
 
 COMPARED = 4  # pictures on which another engine has to give what torch gives
 VIEW_EPOCH = 1 << 20  # augmentation of the views must not repeat that of any epoch
@@ -57,7 +57,7 @@ class FeatureSource:
     weights: Sequence[float] | None = None
     rank: int = 0
     world: int = 1
-    meetings: Meetings | None = None
+    meetings: Meetings | Shares | None = None
 
     @property
     def pictures(self) -> int:

@@ -82,7 +82,7 @@ def epoch_batches(
     weights: Sequence[float] | None = None,
     meetings: Meetings | Shares | None = None,
 ) -> list[NDArray[np.int64]]:
-    """Return the indices of each batch of an epoch: by chance, weighted, so that identities meet, or shared."""
+    """Return the indices of each batch of an epoch: by chance, weighted, as identities meet, or shared."""
     if isinstance(meetings, Shares):
         return shared_batches(seed, epoch, groups=meetings.groups, batch=batch)
     if meetings is not None:

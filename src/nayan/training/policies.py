@@ -15,7 +15,7 @@ WHOLE = (0.5, 1.0)
 """Share of a picture that a crop shows where it has to be told from others of its kind: most of it."""
 
 OF_DOMAINS = Augment(scale=(0.8, 1.0), flip=0.5)
-"""Of pictures whose colours are what is learnt; the share is that of 256 px in 286 px, as of Zhu et al. 2017."""
+"""Of pictures whose colours are what is learnt; the share is that of 256 px in 286 px (Zhu et al. 2017)."""
 
 AnyAugment = Augment | SceneAugment | DenseAugment
 """Of whole pictures, of pictures with boxes, of pictures with a mask."""

@@ -134,6 +134,6 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _remembered(network: nn.Module) -> dict[str, Tensor]:
-    """Return what a step changes and the next one needs that is no weight: buffers that are not persistent."""
+    """Return what a step changes, the next one needs and no weight is: buffers that are not persistent."""
     weights = network.state_dict().keys()
     return {name: buffer for name, buffer in network.named_buffers() if name not in weights}

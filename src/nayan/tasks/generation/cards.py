@@ -90,6 +90,15 @@ GENERATE: tuple[TaskCard, ...] = (
         default_model="cyclegan",
         compare=f"{_AT}.parity:compare_pictures",
         look="summary",
+        exhibit=f"{_AT}.translation.exhibit:exhibit",
+        charts={
+            "train_D(real)": (_BELIEF, "of real pictures"),
+            "train_D(made)": (_BELIEF, "of translations"),
+            "val_kid": ("KID", "to the other domain"),
+            "val_kid_to_a": ("KID", "to A"),
+            "val_kid_to_b": ("KID", "to B"),
+            "val_kid_untranslated": ("KID", "untranslated"),
+        },
         recipe=Recipe(
             best_by="kid",
             best_is="lowest",

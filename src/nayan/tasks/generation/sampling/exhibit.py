@@ -18,6 +18,7 @@ from nayan.core.types import Dataset, Image, Label, Original, Sample
 from nayan.runtime.predictor import Predictor
 from nayan.tasks.generation.distances import squared_distances
 from nayan.tasks.generation.features import chance
+from nayan.tasks.generation.film import make_film
 from nayan.tasks.generation.mosaic import fitted, mosaic
 from nayan.tasks.generation.sampling.drawing import asked_labels, between_noise, draw_pictures, drawn_noise
 
@@ -30,10 +31,6 @@ MOST_TRAINING = 10_000
 PAIRS = 12
 """Drawn pictures that are shown with their nearest training picture: those that lie nearest."""
 WAYS, STEPS = 6, 11
-FRAMES = 60
-"""Of the film, at most."""
-FRAME_MS = 220
-LAST_MS = 2000
 NEAR = 0.05
 """Share of held-out pictures that lie nearer to a training picture than the distance called near."""
 NEIGHBOURS = 5
@@ -78,7 +75,7 @@ def exhibit(
         "samples": "samples.png",
         "ways": "ways.png",
         "nearest": "nearest.png",
-        "film": _film(folder),
+        "film": make_film(folder),
         "training_pictures": len(pictures),
         **_nearness(np.sqrt(apart.min(1)), known, extractor(_readable(data, COMPARED)[1])),
         **_classes_drawn(apart, samples, learnt.classes),
@@ -144,23 +141,6 @@ def _classes_drawn(
     real = np.bincount(labels, minlength=len(classes)) / len(labels)
     rows = zip(classes, drawn.tolist(), real.tolist(), strict=True)
     return {"drawn_classes": [[name, round(a, 4), round(b, 4)] for name, a, b in rows]}
-
-
-def _film(folder: Path) -> str:
-    """Put the pictures of the epochs together as one that moves; return its name, "" where there are none."""
-    files = sorted((folder / "film").glob("*.webp"))
-    if not files:
-        return ""
-    rows = np.unique(np.linspace(0, len(files) - 1, FRAMES).astype(int))
-    frames = []
-    for row in rows:
-        with PillowImage.open(files[row]) as frame:
-            frames.append(frame.convert("RGB"))
-    times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
-    frames[0].save(
-        folder / "film.webp", save_all=True, append_images=frames[1:], duration=times, loop=0, quality=80
-    )
-    return "film.webp"
 
 
 def _save(image: Image, file: Path) -> None:

@@ -14,7 +14,7 @@ MODELS: Catalog[Entry] = Catalog(
         Entry(
             "cyclegan",
             f"{MODELS_AT}.cyclegan:cyclegan",
-            Preprocess((128, 128), "stretch", mean=(0.5,) * 3, std=(0.5,) * 3),
+            Preprocess((96, 96), "stretch", mean=(0.5,) * 3, std=(0.5,) * 3),
             summary="from one domain to another and back, learnt without pairs",
             paper="arXiv:1703.10593",
             licence="Apache-2.0",

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nayan.core.errors import BundleError, NotFound
-from nayan.core.types import Translation
+from nayan.core.types import Image, Translation
 from nayan.runtime.preprocess import Placement
 from nayan.tasks.generation.pictures import decode_pictures
 
@@ -44,6 +44,18 @@ def decode(
         )
     columns = (decode_pictures({"picture": raw[name]}, placements) for name in OUTPUTS)
     return [Translation(*(each.pixels for each in row)) for row in zip(*columns, strict=True)]
+
+
+def across(prediction: Translation, domain: int) -> tuple[Image, Image]:
+    """Return the translation to the other domain, and the way back from it.
+
+    Args:
+        prediction: of a picture.
+        domain: of the picture, 0 for A and 1 for B.
+    """
+    if domain == 0:
+        return prediction.to_b, prediction.back_a
+    return prediction.to_a, prediction.back_b
 
 
 def domain_index(name: str, classes: Sequence[str]) -> int:

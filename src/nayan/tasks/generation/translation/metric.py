@@ -1,7 +1,7 @@
 """How good is a translator? Do its pictures look like the other domain's, and does the way back find home?
 
-NumPy only. Two things are asked for, since each alone is easy: whoever changes nothing comes home perfectly, and
-whoever paints any picture of the other domain looks like it.
+NumPy only. Two things are asked for, since each alone is easy: whoever changes nothing comes home perfectly,
+and whoever paints any picture of the other domain looks like it.
 """
 
 # Na pictures of the domain A, Nb of B; D features of each
@@ -21,6 +21,7 @@ from nayan.runtime.preprocess import Placement, resize
 from nayan.tasks.generation.distances import kid
 from nayan.tasks.generation.features import Extractor, chance
 from nayan.tasks.generation.picture_scores import psnr
+from nayan.tasks.generation.translation.decode import across
 from nayan.tasks.generation.translation.draw import journey
 
 REMEMBERED = 20_000
@@ -78,8 +79,8 @@ class TranslationMetric:
         (real_a, made_b), (real_b, made_a) = self._of(0), self._of(1)
         if min(len(real_a), len(real_b)) < 2:
             raise DataError(
-                f"{len(real_a)} pictures of {self.classes[0]} and {len(real_b)} of {self.classes[1]}: how far a "
-                "translation is from its domain takes two of each",
+                f"{len(real_a)} pictures of {self.classes[0]} and {len(real_b)} of {self.classes[1]}: how "
+                "far a translation is from its domain takes two of each",
                 hint="add pictures to the smaller of them",
             )
         to_a, to_b = kid(real_a, made_a), kid(real_b, made_b)
@@ -93,7 +94,7 @@ class TranslationMetric:
 
     @property
     def protocol(self) -> str:
-        """All that the distances depend on beside the pictures: what they are compared by, and how many there are."""
+        """All that the distances depend on beside the pictures: what they are compared by, and how many."""
         a, b = (self._domains.count(domain) for domain in (0, 1))
         return f"{self.extractor.name}; {a:,} pictures of {self.classes[0]}, {b:,} of {self.classes[1]}"
 
@@ -110,7 +111,7 @@ class TranslationMetric:
             placements: not needed.
 
         Returns:
-            `pictures` {class: how many}; `protocol`; `cycle_psnr` {class: dB, of its pictures there and back}.
+            `pictures` {class: how many}; `protocol`; `cycle_psnr` {class: dB of its pictures there and back}.
         """
         count = {name: self._domains.count(domain) for domain, name in enumerate(self.classes)}
         home = np.asarray(self._home)
@@ -152,8 +153,8 @@ def mistakes(
         calibration: not needed.
 
     Returns:
-        `{"row", "from", "to", "cycle_psnr", "painted"}` each: the names of the two domains, how well the way back
-        found home in dB, and the picture, its translation and the way back side by side.
+        `{"row", "from", "to", "cycle_psnr", "painted"}` each: the names of the two domains, how well the way
+        back found home in dB, and the picture, its translation and the way back side by side.
     """
     domains = [domain_of(target) for target in targets]
     records = []
@@ -172,18 +173,6 @@ def mistakes(
                 }
             )
     return records
-
-
-def across(prediction: Translation, domain: int) -> tuple[Image, Image]:
-    """Return the translation to the other domain, and the way back from it.
-
-    Args:
-        prediction: of a picture.
-        domain: of the picture, 0 for A and 1 for B.
-    """
-    if domain == 0:
-        return prediction.to_b, prediction.back_a
-    return prediction.to_a, prediction.back_b
 
 
 def domain_of(target: Original) -> int:

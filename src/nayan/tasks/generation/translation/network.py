@@ -46,8 +46,8 @@ class Turn:
 class TranslationRaw:
     """Translations and, in training, what is needed to judge them. Pictures are (N, C, h, w) in [-1, 1].
 
-    Without a turn every picture is translated either way and back, and the rest is None. In a turn `to_b`
-    and `back_a` are of the Na pictures of A, `to_a` and `back_b` of the Nb of B; what has no pictures is None.
+    Without a turn every picture is translated either way and back, and the rest is None. In a turn `to_b` and
+    `back_a` are of the Na pictures of A, `to_a` and `back_b` of the Nb of B; what has no pictures is None.
 
     Attributes:
         to_a, to_b: translations.
@@ -109,8 +109,8 @@ class Translator(nn.Module):
         Args:
             images: of any domain.
             targets: whose turn it is to learn; None: nobody's, and all pictures are translated either way.
-            picture: (B, h', w', C) pixels of any size that are to be translated in their place, with sides that
-                are multiples of 4: what an exported graph takes.
+            picture: (B, h', w', C) pixels of any size that are to be translated in their place, with sides
+                that are multiples of 4: what an exported graph takes.
         """
         pictures = self.normalise(images if picture is None else picture.permute(0, 3, 1, 2))
         if targets is None:

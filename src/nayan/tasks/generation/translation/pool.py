@@ -41,8 +41,8 @@ class PicturePool(nn.Module):
     def exchange(self, pictures: Tensor) -> Tensor:
         """Return as many pictures: each one itself, or with probability 1/2 an earlier one in its place.
 
-        Until the pool is full each is kept and returned. Afterwards the one that is returned instead gives its
-        place to the new one. The randomness is torch's global one, which the loop seeds at every step.
+        Until the pool is full each is kept and returned. Afterwards the one that is returned instead gives
+        its place to the new one. The randomness is torch's global one, which the loop seeds at every step.
 
         Args:
             pictures: (N, C, h, w) in [-1, 1]; not changed.

@@ -1,7 +1,8 @@
 """Pictures turned into pictures of another domain, file by file, by the one generator that this takes.
 
-The network looks at a picture about as large as those that it learnt from: texture that it knows 100 px wide means
-nothing to it at 1,000. What the picture has beyond that, its fine detail, is kept and added to the translation:
+The network looks at a picture about as large as those that it learnt from: texture that it knows 100 px wide
+means nothing to it at 1,000. What the picture has beyond that, its fine detail, is kept and added to the
+translation:
 
     picture ── smaller ── generator ── larger ──────────────── + ── translation
        └───────── minus what smaller and larger leave of it ──┘

@@ -12,10 +12,10 @@ picture again (the cycle) forces the translation to keep what is shown and to ch
       └── instance normalisation and ReLU after each but the last; borders are mirrored, not filled with 0 ──┘
 
 What differs from the paper, and why:
-- W is 16 instead of 64, and pictures of less than 128 px get 4 residual blocks (the paper has 6 for 128 px and
-  9 from 256 px on): sixteen times less work a picture, for a CPU. `--width 64` is the paper's.
-- Maps are enlarged by transposed convolutions of 4x4 instead of 3x3. With a stride of 2, each of their outputs is
-  the sum of as many inputs as its neighbours, so that no chequerboard is drawn (Odena et al. 2016).
+- W is 16 instead of 64, and pictures of less than 128 px get 4 residual blocks (the paper has 6 for 128 px
+  and 9 from 256 px on): sixteen times less work a picture, for a CPU. `--width 64` is the paper's.
+- Maps are enlarged by transposed convolutions of 4x4 instead of 3x3. With a stride of 2, each of their
+  outputs is the sum of as many inputs as its neighbours: no chequerboard is drawn (Odena et al. 2016).
 - The rate falls along half a cosine, as all of nayan's, instead of staying constant for half of the time and
   falling in a line; and what is kept are averaged weights.
 - A step sees as many pictures of either domain, in every order; the paper pairs them at random.
@@ -62,7 +62,8 @@ def cyclegan(
         size: (h, w) of the pictures that it learns from, multiples of 4.
         width: W of the generators; the discriminators have twice as many maps. None for 16.
         blocks: n; None for 4 below 128 px, 6 below 256 px, else 9.
-        mean, std: 0.5 each, so that pixels become [-1, 1].
+        mean: of each channel, 0.5.
+        std: of each channel, 0.5, so that pixels become [-1, 1].
         dropout: within the residual blocks.
 
     Raises:
@@ -79,8 +80,8 @@ def cyclegan(
         )
     if size[0] % STRIDE or size[1] % STRIDE or min(size) < LEAST_SIDE:
         raise ConfigError(
-            f"pictures of {size[0]}x{size[1]} px cannot be translated: the sides are multiples of {STRIDE}, and at "
-            f"least {LEAST_SIDE}",
+            f"pictures of {size[0]}x{size[1]} px cannot be translated: the sides are multiples of {STRIDE}, "
+            f"and at least {LEAST_SIDE}",
             hint="--imgsz 96 and 128 are usual",
         )
     width = width or WIDTH
