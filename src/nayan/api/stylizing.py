@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nayan.api.common import Place, needs_training
 from nayan.core.errors import ConfigError
+from nayan.tasks.generation.stylization.catalog import VGG19
 
 if TYPE_CHECKING:
     from nayan.tasks.generation.stylization.optimising import OnStep
@@ -131,7 +132,7 @@ def _by_gradients(
     *,
     keep_colours: bool,
     on_step: OnStep | None,
-    backbone: str = "vgg19",
+    backbone: str = VGG19,
     weights: str = "imagenet",
     steps: int = 100,
     content_weight: float = 1.0,
@@ -154,9 +155,10 @@ def _by_gradients(
 
         from nayan.tasks.generation.stylization.optimising import Effort, paint
         from nayan.tasks.generation.stylization.teacher import Weights, build_teacher
-    teacher = build_teacher(
-        backbone, source=weights, weights=Weights(content_weight, style_weight, tv), smooth=True
-    )
+    parts = Weights(content_weight, style_weight, tv)
+    with torch.random.fork_rng(devices=[]):  # with --weights none the network is drawn
+        torch.manual_seed(seed)
+        teacher = build_teacher(backbone, source=weights, weights=parts, smooth=True)
     effort = Effort(side, steps, keep_colours, seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return functools.partial(paint, teacher.to(device), style=picture, effort=effort, on_step=on_step)
