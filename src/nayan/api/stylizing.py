@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from nayan.api.common import Place, needs_training
 from nayan.core.errors import ConfigError
-from nayan.tasks.generation.stylization.catalog import VGG19
 
 if TYPE_CHECKING:
     from nayan.tasks.generation.stylization.optimising import OnStep
@@ -132,7 +131,7 @@ def _by_gradients(
     *,
     keep_colours: bool,
     on_step: OnStep | None,
-    backbone: str = VGG19,
+    backbone: str = "",
     weights: str = "imagenet",
     steps: int = 100,
     content_weight: float = 1.0,
@@ -141,6 +140,7 @@ def _by_gradients(
     seed: int = 0,
 ) -> Paint:
     from nayan.core.image import open_image
+    from nayan.tasks.generation.stylization.catalog import VGG19
     from nayan.tasks.generation.stylization.stylizing import checked_side
 
     side = 512 if size is None else checked_side(size)
@@ -158,7 +158,7 @@ def _by_gradients(
     parts = Weights(content_weight, style_weight, tv)
     with torch.random.fork_rng(devices=[]):  # with --weights none the network is drawn
         torch.manual_seed(seed)
-        teacher = build_teacher(backbone, source=weights, weights=parts, smooth=True)
+        teacher = build_teacher(backbone or VGG19, source=weights, weights=parts, smooth=True)
     effort = Effort(side, steps, keep_colours, seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return functools.partial(paint, teacher.to(device), style=picture, effort=effort, on_step=on_step)

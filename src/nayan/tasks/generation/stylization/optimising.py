@@ -31,7 +31,7 @@ from nayan.runtime.preprocess import resize
 from nayan.tasks.generation.stylization.colours import as_bright, as_gray, luminance, with_colours_of
 from nayan.tasks.generation.stylization.spectrum import Spectrum
 from nayan.tasks.generation.stylization.stylizing import full_size, sized
-from nayan.tasks.generation.stylization.teacher import Teacher
+from nayan.tasks.generation.stylization.teacher import EDGE_PX, Teacher
 
 COARSEST = 96
 """Pixels of the longer side below which nothing is painted: the deepest maps would have but a few cells."""
@@ -39,6 +39,8 @@ RATE = 0.05
 BETAS = (0.9, 0.99)
 SHIFT, SHIFTS = 8, 4
 """Largest shift in pixels, and how many there are: for each the photograph is looked at once."""
+MARGIN = EDGE_PX
+"""Pixels by which a picture is mirrored at its edges beyond that: all of it is asked for its style."""
 RANGE = 1.0
 """Weight of the squared share by which values leave [0, 255]."""
 
@@ -140,13 +142,15 @@ def _follow(
 
 
 def _shifted(picture: Tensor, down: int, right: int) -> Tensor:
-    """Return (1, 3, h + SHIFT, w + SHIFT): the picture with a mirrored border that shifts it."""
-    return F.pad(picture, (right, SHIFT - right, down, SHIFT - down), mode="reflect")
+    """Return (1, 3, h + 2 MARGIN + SHIFT, w + ...): the picture with a mirrored border that shifts it."""
+    sides = (right, SHIFT - right, down, SHIFT - down)
+    return F.pad(picture, [side + MARGIN for side in sides], mode="reflect")
 
 
 def _at(original: tuple[int, ...], side: int) -> Size:
     scale = side / max(original)
-    return max(SHIFT + 1, round(original[0] * scale)), max(SHIFT + 1, round(original[1] * scale))
+    least = SHIFT + MARGIN + 1  # a border that is mirrored is smaller than the picture
+    return max(least, round(original[0] * scale)), max(least, round(original[1] * scale))
 
 
 def _tensor(image: Image, teacher: Teacher) -> Tensor:

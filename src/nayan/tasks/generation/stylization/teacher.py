@@ -9,6 +9,7 @@ network learns by.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from nayan.parts.backbone import build_backbone
 from nayan.parts.losses.perceptual import (
     Features,
+    Maps,
     build_features,
     content_loss,
     describe,
@@ -27,6 +29,8 @@ from nayan.parts.losses.perceptual import (
     total_variation,
 )
 from nayan.tasks.generation.stylization.catalog import LAYERS, Layers
+
+EDGE_PX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,13 @@ class Teacher(nn.Module):
         features: at the layers of `layers`.
         layers: which of them tell what.
         weights: of the parts.
+        edge_px: so near to its edges a picture is not asked for its style. Networks pad with zeros, by which
+            they know where a picture ends, and would paint the frame of the style, too.
     """
 
-    def __init__(self, features: Features, layers: Layers, weights: Weights) -> None:
+    def __init__(self, features: Features, layers: Layers, weights: Weights, *, edge_px: int) -> None:
         super().__init__()
+        self.edge_px = edge_px
         self.features = features
         self.layers = layers
         self.weights = weights
@@ -81,16 +88,14 @@ class Teacher(nn.Module):
         Args:
             picture: (1, 3, h, w) pixels in [0, 255], at the size at which its strokes are wanted.
         """
-        maps = self.features(picture)
-        self._style = describe({name: maps[name] for name in self.layers.style}, gram)
+        self._style = describe(self._inside(self.features(picture), picture), gram)
 
     @torch.no_grad()
     def look_at(self, photographs: Tensor) -> Shown:
         """Return what (B, 3, h, w) pixels in [0, 255] show, and how far they are from the style."""
         maps = self.features(photographs)
-        return Shown(
-            {name: maps[name] for name in self.layers.content}, style_distances(maps, self._style, gram)
-        )
+        away = style_distances(self._inside(maps, photographs), self._style, gram)
+        return Shown({name: maps[name] for name in self.layers.content}, away)
 
     def losses(self, pictures: Tensor, shown: Shown) -> dict[str, Tensor]:
         """Return the weighted "content", "style" and "smoothness" of pictures.
@@ -100,20 +105,34 @@ class Teacher(nn.Module):
             shown: the photographs, by `look_at`; of the same size.
         """
         maps = self.features(pictures)
+        style = style_loss(self._inside(maps, pictures), self._style, gram, unit=shown.away)
         return {
             "content": self.weights.content * content_loss(maps, shown.content),
-            "style": self.weights.style * style_loss(maps, self._style, gram, unit=shown.away),
+            "style": self.weights.style * style,
             "smoothness": self.weights.smoothness * total_variation(pictures),
         }
 
+    def _inside(self, maps: Maps, pictures: Tensor) -> dict[str, Tensor]:
+        """Return the maps of the style layers without their cells at the edges, but for the middle one."""
+        found = {}
+        for name in self.layers.style:
+            height, width = maps[name].shape[2:]
+            top = min(math.ceil(self.edge_px * height / pictures.shape[2]), (height - 1) // 2)
+            left = min(math.ceil(self.edge_px * width / pictures.shape[3]), (width - 1) // 2)
+            found[name] = maps[name][:, :, top : height - top, left : width - left]
+        return found
 
-def build_teacher(backbone: str, *, source: str | Path, weights: Weights, smooth: bool = False) -> Teacher:
+
+def build_teacher(
+    backbone: str, *, source: str | Path, weights: Weights, edge_px: int = EDGE_PX, smooth: bool = False
+) -> Teacher:
     """Return a teacher that sees by a published network.
 
     Args:
         backbone: its name.
         source: of its weights: "imagenet", a .safetensors file, or "none".
         weights: of the parts of what it says.
+        edge_px: see `Teacher`.
         smooth: for pictures that are made by gradients, see `build_features`.
 
     Raises:
@@ -122,7 +141,12 @@ def build_teacher(backbone: str, *, source: str | Path, weights: Weights, smooth
     """
     layers = LAYERS.get(backbone.partition(".")[0]) or _of_stages(backbone)
     names = tuple(dict.fromkeys((*layers.style, *layers.content)))
-    return Teacher(build_features(backbone, layers=names, weights=source, smooth=smooth), layers, weights)
+    return Teacher(
+        build_features(backbone, layers=names, weights=source, smooth=smooth),
+        layers,
+        weights,
+        edge_px=edge_px,
+    )
 
 
 def _of_stages(backbone: str) -> Layers:
