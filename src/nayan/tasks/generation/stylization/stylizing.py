@@ -30,6 +30,8 @@ SIDES = (32, 4096)
 """Least and most pixels of the longer side at which a picture is painted: beyond, it takes gigabytes."""
 USUAL_SIDE = 1024
 """Most pixels of the longer side at which a network paints unless it is told: its strokes are small."""
+DETAIL = 0.5
+"""Share of the fine detail that a painting keeps: with none it is blurred, with all of it a photograph again."""
 
 Paint = Callable[[Image], Image]
 """From a photograph (H, W, 3) to its painting of the same size."""
@@ -89,7 +91,7 @@ def full_size(painting: Image, photograph: Image) -> Image:
         return painting
     coarse = resize(resize(photograph, small, interpolation="bicubic"), size, interpolation="bicubic")
     detail = luminance(photograph) - luminance(coarse)  # (H, W)
-    large = resize(painting, size, interpolation="bicubic") + detail[..., None]
+    large = resize(painting, size, interpolation="bicubic") + DETAIL * detail[..., None]
     return large.clip(0, 255).round().astype(np.uint8)
 
 
