@@ -31,7 +31,7 @@ SIDES = (32, 4096)
 USUAL_SIDE = 1024
 """Most pixels of the longer side at which a network paints unless it is told: its strokes are small."""
 DETAIL = 0.5
-"""Share of the fine detail that a painting keeps: with none it is blurred, with all of it a photograph again."""
+"""Share of the fine detail that is kept: without it a painting is blurred, with all of it a photograph."""
 
 Paint = Callable[[Image], Image]
 """From a photograph (H, W, 3) to its painting of the same size."""
