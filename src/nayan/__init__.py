@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nayan.api.inside import explain, models
     from nayan.api.learning import resume, train
     from nayan.api.portraits import portrait
+    from nayan.api.restoring import inpaint, upscale
     from nayan.api.stylizing import stylize
     from nayan.api.translations import translate
     from nayan.api.trying import demo
@@ -43,6 +44,7 @@ _ADDRESSES = {
     "explain": "nayan.api.inside",
     "export": "nayan.api.bundles",
     "generate": "nayan.api.generating",
+    "inpaint": "nayan.api.restoring",
     "load": "nayan.api.using",
     "models": "nayan.api.inside",
     "portrait": "nayan.api.portraits",
@@ -53,6 +55,7 @@ _ADDRESSES = {
     "stylize": "nayan.api.stylizing",
     "train": "nayan.api.learning",
     "translate": "nayan.api.translations",
+    "upscale": "nayan.api.restoring",
     "val": "nayan.api.using",
     "watch": "nayan.api.using",
 }
@@ -69,6 +72,7 @@ __all__ = [
     "explain",
     "export",
     "generate",
+    "inpaint",
     "load",
     "models",
     "portrait",
@@ -79,6 +83,7 @@ __all__ = [
     "stylize",
     "train",
     "translate",
+    "upscale",
     "val",
     "watch",
 ]

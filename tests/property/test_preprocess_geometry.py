@@ -11,7 +11,7 @@ sides = st.integers(1, 400)
 preprocesses = st.builds(
     Preprocess,
     size=st.tuples(st.integers(1, 64), st.integers(1, 64)),
-    fit=st.sampled_from(["stretch", "crop", "letterbox"]),
+    fit=st.sampled_from(["stretch", "crop", "letterbox", "cut"]),
     crop_ratio=st.sampled_from([1.0, 0.875, 0.5]),
 )
 
@@ -37,7 +37,7 @@ def test_undo_after_place_is_identity(
 
 @settings(max_examples=50)
 @given(
-    st.sampled_from(["stretch", "crop", "letterbox"]),
+    st.sampled_from(["stretch", "crop", "letterbox", "cut"]),
     st.sampled_from([1.0, 0.75]),
     st.integers(100, 250),
     st.integers(100, 250),

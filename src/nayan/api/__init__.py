@@ -10,6 +10,7 @@ from nayan.api.generating import generate
 from nayan.api.inside import explain, models
 from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
+from nayan.api.restoring import inpaint, upscale
 from nayan.api.stylizing import stylize
 from nayan.api.translations import translate
 from nayan.api.trying import demo
@@ -23,6 +24,7 @@ __all__ = [
     "explain",
     "export",
     "generate",
+    "inpaint",
     "load",
     "models",
     "portrait",
@@ -33,6 +35,7 @@ __all__ = [
     "stylize",
     "train",
     "translate",
+    "upscale",
     "val",
     "watch",
 ]

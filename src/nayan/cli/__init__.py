@@ -19,6 +19,8 @@ VERBS = {
     "val": "score a model on a data set",
     "predict": "say what a model sees in pictures",
     "portrait": "put a person before another background, or the background out of focus",
+    "upscale": "make pictures two or four times larger, with detail",
+    "inpaint": "fill parts of a picture in: a logo, a date, a scratch",
     "translate": "turn pictures of one domain into pictures of another, such as summer into winter",
     "stylize": "paint what a photograph shows in the style of another picture",
     "generate": "draw pictures with a trained generator",

@@ -55,6 +55,13 @@ class What:
         bool | None,
         Parameter(help="restored pictures also have to look real to a second network", negative=""),
     ] = None
+    perceptual: Annotated[
+        Path | None,
+        Parameter(
+            help="weights of a published network to which restored pictures have to look right",
+            metavar="FILE",
+        ),
+    ] = None
     classes: Annotated[
         tuple[str, ...] | None,
         Parameter(help="use only this class; repeat for more", metavar="NAME", negative=""),

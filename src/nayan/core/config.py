@@ -67,6 +67,7 @@ class TrainConfig(BaseModel):
     width: int | None = Field(default=None, ge=1)  # maps of a translator's first layer
     scale: Literal[2, 4] | None = None  # how many times larger super resolution makes a picture
     adversarial: bool = False  # whether a restored picture also has to look real to a second network
+    perceptual: Path | None = None  # weights of a third one to which it has to look like the original
     classes: tuple[str, ...] | None = None  # use only these
 
     # how long

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from nayan.explain.subject import Subject
 from nayan.runtime.inputs import make_inputs
+from nayan.runtime.preprocess import LETTERBOX_GRAY
 
 
 class Fed(nn.Module):
     """The subject's network, given its further inputs: its layers, under their own names, are shared.
 
-    The inputs are made from the subject's picture; without one, every proposal is the whole picture.
+    The inputs are made from the subject's picture; without one from a gray one, of which every proposal is all.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -46,5 +47,11 @@ def _made(subject: Subject) -> dict[str, Tensor]:
     else:
         height, width = subject.preprocess.size
         whole = np.array([0, 0, width, height], np.float32)
-        made = {name: np.tile(whole, (1, how["count"], 1)) for name, how in subject.inputs.items()}
+        gray = np.full((height, width, subject.preprocess.channels), LETTERBOX_GRAY, np.uint8)
+        made = {
+            name: np.tile(whole, (1, how["count"], 1))
+            if how["method"] == "selective_search"
+            else make_inputs({name: how}, [gray])[name]
+            for name, how in subject.inputs.items()
+        }
     return {name: torch.from_numpy(array) for name, array in made.items()}

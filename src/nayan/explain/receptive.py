@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nayan.core.errors import ConfigError
 from nayan.core.story import Panel, Story, Table
 from nayan.core.types import Size
 from nayan.explain.field import Field, FieldTracker
@@ -124,7 +125,14 @@ def _gradient(output: Tensor, pixels: Tensor) -> NDArray[np.float32]:
     middle = output[0, :, output.shape[2] // 2, output.shape[3] // 2]
     # Distinct weights, so that channels that mirror each other do not cancel.
     weights = torch.linspace(0.5, 1.0, middle.numel(), device=middle.device)
-    (gradient,) = torch.autograd.grad((middle * weights).sum(), pixels, retain_graph=True)
+    (gradient,) = torch.autograd.grad(
+        (middle * weights).sum(), pixels, retain_graph=True, allow_unused=True
+    )
+    if gradient is None:
+        raise ConfigError(
+            "no pixel of the input reaches this map: the network looks at something else",
+            hint="nayan explain MODEL IMAGE --what features shows what it makes of that",
+        )
     total: NDArray[np.float32] = gradient[0].abs().sum(dim=0).float().cpu().numpy()
     return total
 

@@ -1,7 +1,7 @@
 """A convolution that decides for every pixel and channel how much of it counts.
 
-Paper: Yu, Lin, Yang, Shen, Lu, Huang, "Free-form image inpainting with gated convolution", 2019, arXiv:1806.03589,
-section 3.1.
+Paper: Yu, Lin, Yang, Shen, Lu, Huang, "Free-form image inpainting with gated convolution", 2019,
+arXiv:1806.03589, section 3.1.
 """
 
 # B pictures, C channels, (h, w) map size

@@ -133,8 +133,8 @@ def _picture(
 
     A task that can point at its mistakes paints them: `mistake(picture, record, classes)` of its draw
     module gives the thumbnail, or for one of several pictures `beside(pictures, record, classes)`. Where the
-    prediction itself is a picture, `metric.mistakes` has painted it already, as "painted". Where there is none
-    of these the picture is shown as it is.
+    prediction itself is a picture, `metric.mistakes` has painted it already, as "painted". Where there is
+    none of these the picture is shown as it is.
     """
     module, sample, painted = importlib.import_module(draw), samples[0], record.pop("painted", None)
     if painted is not None:

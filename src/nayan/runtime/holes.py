@@ -63,7 +63,7 @@ def draw_boxes(
 
 
 def draw_strokes(size: Size, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return (h, w) uint8, 1 in one to three random brush strokes; widths are 3 to 10 % of the shorter side."""
+    """Return (h, w) uint8, 1 in one to three random brush strokes, 3 to 10 % of the shorter side wide."""
     mask = np.zeros(size, np.uint8)
     shorter = min(size)
     for _ in range(int(rng.integers(1, MOST_STROKES + 1))):

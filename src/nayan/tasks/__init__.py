@@ -17,6 +17,7 @@ _OF_GENERATORS = (
     "features",
     "scale",
     "adversarial",
+    "perceptual",
     "width",
     "cycle",
     "identity",

@@ -134,6 +134,9 @@ class Task(ABC):
     recorded: ClassVar[tuple[str, ...]] = ()
     """Names among the losses that are curves to look at and not minimised, such as D(x) of a GAN."""
 
+    best_by: str | None = None
+    """The validation score that chooses the best weights, where it is not the recipe's; "" keeps the last."""
+
     @abstractmethod
     def build(self, entry: Entry, classes: Sequence[str], **args: Any) -> nn.Module:
         """Return the network of a catalogue entry for these classes."""

@@ -250,7 +250,7 @@ def _train(
         ema=setup.config.ema or 0.0,
         log=log,
         checkpoints=folder / "checkpoints",
-        best_by=setup.card.recipe.best_by,
+        best_by=setup.card.recipe.best_by if setup.task.best_by is None else setup.task.best_by,
         best_is=setup.card.recipe.best_is,
         judged_on=len(setup.splits.val),
         deadline=started + config.time if config.time else None,

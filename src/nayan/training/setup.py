@@ -267,6 +267,7 @@ _OF_TASKS = (
     "ttur",
     "cycle",
     "identity",
+    "perceptual",
     "style",
     "content_weight",
     "style_weight",

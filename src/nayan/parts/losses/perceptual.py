@@ -157,9 +157,7 @@ def style_loss(
         maps: F, of the pictures that are made.
         wanted: A, (1, K) by layer, as `describe` gives it for the style.
         statistic: S, the one that `wanted` was made by.
-        unit: what counts as 1 for each layer, such as the `style_distances` of the photographs that are
-        painted;
-            None: |A|^2.
+        unit: what counts as 1 for each layer, such as the `style_distances` of the photographs; None: |A|^2.
 
     Source: Gatys et al. (2016), eq. 4 and 5; here relative.
     """

@@ -111,9 +111,17 @@ def _wants_bf16(precision: Precision, capabilities: list[str]) -> bool:
 
 
 def _pixel_port(compiled: Any, name: str) -> tuple[int | None, tuple[int, ...]]:
-    """Return which input takes pixels and their (h, w, channels); (None, ()) where it draws from noise."""
+    """Return which input takes pixels and their (h, w, channels); (None, ()) where none does.
+
+    A network that draws from noise has none, nor has one that takes a picture of any size as a further input.
+    """
     kinds = [(port.element_type.get_type_name(), len(port.partial_shape)) for port in compiled.inputs]
-    pixels = [index for index, (kind, dims) in enumerate(kinds) if kind == "u8" or dims == 4]
+    sized = [all(side.is_static for side in list(port.partial_shape)[1:]) for port in compiled.inputs]
+    pixels = [
+        index
+        for index, (kind, dims) in enumerate(kinds)
+        if (kind == "u8" or dims == 4) and (kind != "u8" or sized[index])
+    ]
     if not kinds or (pixels and kinds[pixels[0]] != ("u8", 4)):
         found = (
             ", ".join(f"{port.element_type} {port.partial_shape}" for port in compiled.inputs) or "nothing"

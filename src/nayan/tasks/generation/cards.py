@@ -26,10 +26,11 @@ _OF_OTHERS = (
 )
 """Options of training that mean nothing to networks that draw."""
 
+_DECIBELS = "PSNR in dB"
 _OF_ADVERSARIES = ("gradient_penalty", "spectral_norm", "diffaug", "ttur")
 """Options of training that only a network knows that draws from noise."""
 
-_OF_RESTORERS = ("scale", "adversarial")
+_OF_RESTORERS = ("scale", "adversarial", "perceptual")
 """Those that only a network knows that restores."""
 
 _OF_TRANSLATORS = ("width", "cycle", "identity")
@@ -137,6 +138,11 @@ GENERATE: tuple[TaskCard, ...] = (
         default_model="super_resolution",
         compare=f"{_AT}.parity:compare_pictures",
         look="features",
+        charts={
+            "val_psnr": (_DECIBELS, "the network"),
+            "val_psnr_plain": (_DECIBELS, "without it"),
+            "val_psnr_gain": ("What the network wins, in dB", "validation"),
+        },
         recipe=Recipe(
             best_by="psnr",
             best_is="highest",
@@ -153,7 +159,7 @@ GENERATE: tuple[TaskCard, ...] = (
             settled=False,
             own_range=True,
             multiple=16,
-            ignores=(*_OF_OTHERS, "dropout", "loss", *_OF_ADVERSARIES, *_OF_TRANSLATORS, *_OF_STYLISTS),
+            ignores=(*_OF_OTHERS, "dropout", "loss", *_OF_ADVERSARIES, "cycle", "identity", *_OF_STYLISTS),
         ),
     ),
     TaskCard(

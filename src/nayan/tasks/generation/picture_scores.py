@@ -61,9 +61,9 @@ def ssim(picture: Image, truth: Image, *, where: NDArray[np.bool_] | None = None
     Raises:
         ShapeError: if they are not of one size, or smaller than the window of 11 x 11.
 
-    Source: Wang, Bovik, Sheikh, Simoncelli (2004), IEEE TIP 13(4), eq. 13 with K1 = 0.01, K2 = 0.03, L = 255 and
-    a Gaussian window of 11 x 11 with a standard deviation of 1.5; windows that reach out of the picture are
-    left out.
+    Source: Wang, Bovik, Sheikh, Simoncelli (2004), IEEE TIP 13(4), eq. 13 with K1 = 0.01, K2 = 0.03, L = 255
+    and a Gaussian window of 11 x 11 with a standard deviation of 1.5; windows that reach out of the picture
+    are left out.
 
     >>> flat = np.full((16, 16, 3), 100, np.uint8)
     >>> round(ssim(flat, flat), 4), round(ssim(flat + 100, flat), 4)  # (2 a b + C1) / (a^2 + b^2 + C1)

@@ -35,5 +35,5 @@ MODELS: Catalog[Entry] = Catalog(
         ),
     ],
 )
-"""Every restorer by its name. Pictures are cut out in their own pixels, since a resize would take away what is
-to be restored."""
+"""Every restorer by its name. Pictures are cut out in their own pixels, since a resize would take away what
+is to be restored."""

@@ -11,7 +11,6 @@ from PIL import Image as PillowImage
 
 from nayan.core.sheet import grid
 from nayan.core.types import Image, Picture, Target
-from nayan.runtime.preprocess import resize
 from nayan.tasks.generation.restoration.findings import panels, summary
 from nayan.tasks.generation.restoration.restored import Restored
 
@@ -48,7 +47,7 @@ def triptych(restored: Restored, truth: Image) -> Image:
 
 
 def given_picture(restored: Restored) -> Image:
-    """Return (h, w, 3): what the network was given, with its pixels as large squares or its holes in colour."""
+    """Return (h, w, 3): what the network was given, its pixels as large squares or its holes in colour."""
     missing = restored.missing
     if missing is None:
         scale = restored.scale

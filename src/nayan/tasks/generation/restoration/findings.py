@@ -32,10 +32,11 @@ def summary(evaluation: Record) -> Summary:
     if "psnr" not in metrics or not details:
         return Summary()
     kind = details["kind"]
+    judged = pictures_of(details["pictures"], evaluation.get("split", ""))
     told = "more" if metrics["psnr_gain"] >= 0 else "less"
     verdict = (
-        f"{_decibels(metrics['psnr'])} PSNR on {pictures_of(details['pictures'], evaluation.get('split', ''))}, "
-        f"RGB, {COUNTED[kind]}: {_decibels(abs(metrics['psnr_gain']))} {told} than {PLAIN[kind]} of the same.",
+        f"{_decibels(metrics['psnr'])} PSNR on {judged}, RGB, {COUNTED[kind]}: "
+        f"{_decibels(abs(metrics['psnr_gain']))} {told} than {PLAIN[kind]} of the same.",
         f"{percent(details['better'])} of the pictures come nearer to their originals than by that; the mean "
         f"structural similarity is {metrics['ssim']:.4f} against {metrics['ssim_plain']:.4f}.",
     )

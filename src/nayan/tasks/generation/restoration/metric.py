@@ -41,7 +41,7 @@ class Judgement:
 
     @property
     def gain(self) -> float:
-        """dB that the network wins."""
+        """What the network wins, in dB."""
         return self.psnr - self.plain_psnr
 
 
@@ -75,9 +75,9 @@ class RestorationMetric:
     def compute(self) -> dict[str, float]:
         """Return the scores of all that was added: means over pictures.
 
-        `psnr` in dB and `ssim` of RGB values; `psnr_plain` and `ssim_plain` of the method without learning, and
-        `psnr_gain`, what is won over it. Of enlarged pictures all pixels count but a border as wide as the
-        scale; of filled ones those of the holes.
+        `psnr` in dB and `ssim` of RGB values; `psnr_plain` and `ssim_plain` of the method without
+        learning, and `psnr_gain`, what is won over it. Of enlarged pictures all pixels count but a border as
+        wide as the scale; of filled ones those of the holes.
         """
         if not self._judged:
             raise DataError("no picture could be judged")
@@ -102,8 +102,8 @@ class RestorationMetric:
         """Return the facts behind the scores, JSON-serialisable.
 
         Returns:
-            `kind` "filled" or "enlarged"; `pictures`; `better`, the share of them that the network makes better
-            than the plain method; `each`, the fields of a `Judgement` for every picture.
+            `kind` "filled" or "enlarged"; `pictures`; `better`, the share of them that the network makes
+            better than the plain method; `each`, the fields of a `Judgement` for every picture.
         """
         gains = [each.gain for each in self._judged]
         return {

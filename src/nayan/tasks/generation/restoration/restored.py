@@ -44,7 +44,7 @@ class Restored(Picture):
     @property
     def scale(self) -> int:
         """How many times larger the picture became."""
-        return self.pixels.shape[0] // self.given.shape[0]
+        return int(self.pixels.shape[0] // self.given.shape[0])
 
     @property
     def seen(self) -> Image:

@@ -1,8 +1,9 @@
 """`inpainting`: what may have been where a part of a picture is missing.
 
-Papers: Yu, Lin, Yang, Shen, Lu, Huang, "Free-form image inpainting with gated convolution", 2019, arXiv:1806.03589
-(gated convolutions, dilated ones in the middle, strokes); Liu et al., "Image inpainting for irregular holes using
-partial convolutions", 2018, arXiv:1804.07723 (the U-Net, the parts of the loss and their weights).
+Papers: Yu, Lin, Yang, Shen, Lu, Huang, "Free-form image inpainting with gated convolution", 2019,
+arXiv:1806.03589 (gated convolutions, dilated ones in the middle, strokes); Liu et al., "Image inpainting for
+irregular holes using partial convolutions", 2018, arXiv:1804.07723 (the U-Net, the parts of the loss and
+their weights).
 
     picture x known ── push-pull ─┬───────────────────────────────────────────────────────── + ── (B, 3, h, w)
                                   └─ Normalise ─ with hole ─ 1/1 ─────────────── join ─ 1/1 ─┘
@@ -10,9 +11,9 @@ partial convolutions", 2018, arXiv:1804.07723 (the U-Net, the parts of the loss 
                                                                  └ 1/4 ─────── join ┘
                                                                     └ 1/8 ─ dilated 2, 4, 8 ┘
 
-What differs from Yu et al.: one network instead of a coarse and a fine one: the coarse guess is not learnt, but
-the mean of what is known near a hole (`parts.push_pull`); no contextual attention; a twentieth of the channels,
-which two cores can train.
+What differs from Yu et al.: one network instead of a coarse and a fine one: the coarse guess is not learnt,
+but the mean of what is known near a hole (`parts.push_pull`); no contextual attention; a fraction of the
+channels, which two cores can train.
 """
 
 # B pictures, W channels, (h, w) size of a picture
@@ -21,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,9 +31,10 @@ from nayan.core.errors import ConfigError
 from nayan.core.types import Size
 from nayan.parts.gated import GatedConv
 from nayan.parts.normalise import Normalise
+from nayan.parts.patch_discriminator import PatchDiscriminator
 from nayan.parts.push_pull import push_pull
 from nayan.parts.upsample import check_multiple
-from nayan.tasks.generation.restoration.network import RestorationRaw, Restorer
+from nayan.tasks.generation.restoration.network import RestorationRaw, Restorer, Turn, make_judge
 
 HOLE, VALID, SMOOTH = 6.0, 1.0, 0.1
 """Weights of the parts of the loss, Liu et al., section 3.3."""
@@ -78,10 +79,18 @@ class Inpainting(Restorer):
         widths: channels at each resolution, the finest first.
         normalise: the first layer.
         levels: of the plain guess.
+        judge: see `Restorer`.
     """
 
-    def __init__(self, widths: Sequence[int], *, normalise: Normalise, levels: int) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        widths: Sequence[int],
+        *,
+        normalise: Normalise,
+        levels: int,
+        judge: PatchDiscriminator | None = None,
+    ) -> None:
+        super().__init__(judge)
         self.levels = levels
         self.normalise = normalise
         self.backbone = GatedUNet(widths)
@@ -89,12 +98,12 @@ class Inpainting(Restorer):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def forward(self, images: Tensor, targets: Any = None, *, hole: Tensor) -> RestorationRaw:  # noqa: ARG002
+    def forward(self, images: Tensor, turn: Turn | None = None, *, hole: Tensor) -> RestorationRaw:
         """Return the whole pictures of (B, 3, h, w) pixels in [0, 255], of which `hole` takes some away.
 
         Args:
-            images: what lies in a hole is not looked at.
-            targets: not needed.
+            images: what lies in a hole is looked at by the judge alone.
+            turn: whose it is, in training with a judge.
             hole: (B, h, w) uint8, 1 where a pixel is missing.
         """
         pixels = images.to(self.normalise.multiplier.dtype)
@@ -103,7 +112,7 @@ class Inpainting(Restorer):
         plain = push_pull(pixels, known, levels=self.levels)
         features = self.backbone(torch.cat((self.normalise(plain), missing), dim=1))
         given = torch.cat((pixels * known / 255, known), dim=1)  # (B, 4, h, w)
-        return RestorationRaw(plain / 255 + self.head(features), given)
+        return self.judged(RestorationRaw(plain / 255 + self.head(features), given), images, turn)
 
     def losses(self, raw: RestorationRaw, truth: Tensor) -> dict[str, Tensor]:
         """Return the mean absolute error in the "hole" and of what is "valid", and how little "smooth" it is.
@@ -137,6 +146,7 @@ def inpainting(
     mean: Sequence[float],
     std: Sequence[float],
     dropout: float = 0.0,  # noqa: ARG001
+    adversarial: bool = False,
 ) -> Inpainting:
     """Build a network that fills holes, with fresh weights: at first with the mean of what is near.
 
@@ -148,6 +158,7 @@ def inpainting(
         mean: of each channel, in [0, 1].
         std: of each channel.
         dropout: not used.
+        adversarial: whether what it makes also has to look real, to a second network.
 
     Raises:
         ConfigError: for gray pictures, or a size that is no multiple of 8.
@@ -164,4 +175,5 @@ def inpainting(
     while all(side % 2 ** (levels + 1) == 0 for side in size):
         levels += 1
     widths = (width, 2 * width, 4 * width, 6 * width)
-    return Inpainting(widths, normalise=normalise, levels=levels)
+    judge = make_judge(size, adversarial=adversarial)
+    return Inpainting(widths, normalise=normalise, levels=levels, judge=judge)

@@ -1,18 +1,19 @@
 """`super_resolution`: a picture two or four times larger, with the detail that bicubic enlarging lacks.
 
-Papers: Lim, Son, Kim, Nah, Lee, "Enhanced deep residual networks for single image super-resolution" (EDSR), 2017,
-arXiv:1707.02921; Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel
-convolutional neural network", 2016, arXiv:1609.05158; the second phase of learning: Ledig et al., "Photo-realistic
-single image super-resolution using a generative adversarial network" (SRGAN), 2016, arXiv:1609.04802.
+Papers: Lim, Son, Kim, Nah, Lee, "Enhanced deep residual networks for single image super-resolution" (EDSR),
+2017, arXiv:1707.02921; Shi et al., "Real-time single image and video super-resolution using an efficient
+sub-pixel convolutional neural network", 2016, arXiv:1609.05158; the second phase of learning: Ledig et al.,
+"Photo-realistic single image super-resolution using a generative adversarial network" (SRGAN), 2016,
+arXiv:1609.04802.
 
     small (B, h/s, w/s, 3) ─┬──────────── bicubic, s times as large ─────────────── + ── (B, 3, h, w)
                             └─ 3x3 ─┬─ block 1 ─ ... ─ block N ─ 3x3 ─ + ─ 3x3 ─ sub-pixels ─┘
                                     └──────────────────────────────────┘
-    a block: 3x3 ── ReLU ── 3x3 ── + what came in; no BatchNorm, which would wash contrasts out (EDSR, section 3.1)
+    a block: 3x3 ── ReLU ── 3x3 ── + what came in; no BatchNorm, which costs contrast (EDSR, section 3.1)
 
 What differs from EDSR: 10 blocks of 32 channels instead of 32 of 256, which two cores can train; the last
-convolution gives the s * s sub-pixels at once (Shi et al.), so that all of the work is done on the small picture;
-what is learnt is the difference to bicubic enlarging. As there, the loss is the mean absolute error.
+convolution gives the s * s sub-pixels at once (Shi et al.), so that all of the work is done on the small
+picture; what is learnt is the difference to bicubic enlarging. As there, the loss is the mean absolute error.
 """
 
 # B pictures, W channels, s scale, (h, w) size of the large picture
@@ -21,16 +22,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nayan.core.errors import ConfigError
 from nayan.core.types import Size
 from nayan.parts.normalise import Normalise
-from nayan.tasks.generation.restoration.network import RestorationRaw, Restorer
+from nayan.parts.patch_discriminator import PatchDiscriminator
+from nayan.tasks.generation.restoration.network import RestorationRaw, Restorer, Turn, make_judge
 
 SCALES = (2, 4)
 
@@ -71,30 +71,40 @@ class SuperResolution(Restorer):
         width: W.
         blocks: N.
         normalise: the first layer.
+        judge: see `Restorer`.
     """
 
-    def __init__(self, *, scale: int, width: int, blocks: int, normalise: Normalise) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        *,
+        scale: int,
+        width: int,
+        blocks: int,
+        normalise: Normalise,
+        judge: PatchDiscriminator | None = None,
+    ) -> None:
+        super().__init__(judge)
         self.scale = scale
         self.normalise = normalise
-        features = OrderedDict(features=nn.Conv2d(3, width, 3, padding=1), body=Residuals(width, blocks))
-        self.backbone = nn.Sequential(features)
+        features, body = nn.Conv2d(3, width, 3, padding=1), Residuals(width, blocks)
+        self.backbone = nn.Sequential(OrderedDict(features=features, body=body))
         last = nn.Conv2d(width, 3 * scale * scale, 3, padding=1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         self.head = nn.Sequential(last, nn.PixelShuffle(scale))
         self._stages = (
-            ("features", nn.Sequential(normalise, self.backbone.features)),
-            ("body", self.backbone.body),
+            ("features", nn.Sequential(normalise, features)),
+            ("body", body),
             ("head", self.head),
         )
 
-    def forward(self, images: Tensor, targets: Any = None, *, small: Tensor) -> RestorationRaw:  # noqa: ARG002
-        """Return the pictures that `small`, (B, h / s, w / s, 3) uint8, stand for; `images` are not looked at."""
+    def forward(self, images: Tensor, turn: Turn | None = None, *, small: Tensor) -> RestorationRaw:
+        """Return large pictures of `small`, (B, h / s, w / s, 3) uint8; only the judge looks at `images`."""
         pixels = small.permute(0, 3, 1, 2)  # (B, h/s, w/s, 3) -> (B, 3, h/s, w/s)
         given = pixels.to(self.normalise.multiplier.dtype) / 255
         plain = F.interpolate(given, scale_factor=float(self.scale), mode="bicubic", align_corners=False)
-        return RestorationRaw(plain + self.head(self.backbone(self.normalise(pixels))), given)
+        raw = RestorationRaw(plain + self.head(self.backbone(self.normalise(pixels))), given)
+        return self.judged(raw, images, turn)
 
     def losses(self, raw: RestorationRaw, truth: Tensor) -> dict[str, Tensor]:
         """Return {"content": the mean absolute error}."""
@@ -116,6 +126,7 @@ def super_resolution(
     mean: Sequence[float],
     std: Sequence[float],
     dropout: float = 0.0,  # noqa: ARG001  EDSR has none
+    adversarial: bool = False,
 ) -> SuperResolution:
     """Build a network that enlarges, with fresh weights: at first it is bicubic enlarging.
 
@@ -129,10 +140,12 @@ def super_resolution(
         mean: of each channel, in [0, 1].
         std: of each channel.
         dropout: not used.
+        adversarial: whether what it makes also has to look real, to a second network.
 
     Raises:
         ConfigError: for another scale, gray pictures, or a size that the scale does not divide.
 
+    >>> import torch
     >>> network = super_resolution((), mean=(0.5,), std=(0.5,))
     >>> network(torch.zeros(1, 3, 8, 8), small=torch.zeros(1, 4, 4, 3, dtype=torch.uint8)).picture.shape
     torch.Size([1, 3, 8, 8])
@@ -146,4 +159,5 @@ def super_resolution(
     normalise = Normalise.for_channels(mean, std, channels=channels)
     if normalise.channels != 3:
         raise ConfigError(f"super_resolution takes 3 channels, got {channels}")
-    return SuperResolution(scale=scale, width=width, blocks=blocks, normalise=normalise)
+    judge = make_judge(size, adversarial=adversarial)
+    return SuperResolution(scale=scale, width=width, blocks=blocks, normalise=normalise, judge=judge)
