@@ -167,7 +167,7 @@ def style_loss(
 
 
 def style_distances(maps: Maps, wanted: Maps, statistic: Statistic) -> dict[str, Tensor]:
-    """Return |S(F) - A|^2, the mean square of the difference, for each layer; arguments as for `style_loss`."""
+    """Return |S(F) - A|^2, the mean square of the difference, by layer; arguments as for `style_loss`."""
     return {name: (statistic(maps[name]) - target).square().mean() for name, target in wanted.items()}
 
 
