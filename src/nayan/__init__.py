@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nayan.api.portraits import portrait
     from nayan.api.restoring import inpaint, upscale
     from nayan.api.searching import duplicates, embed, index, recommend, search
+    from nayan.api.stylizing import stylize
     from nayan.api.translations import translate
     from nayan.api.trying import demo
     from nayan.api.using import load, predict, val, watch
@@ -58,6 +59,7 @@ _ADDRESSES = {
     "sample": "nayan.api.data",
     "search": "nayan.api.searching",
     "split": "nayan.api.data",
+    "stylize": "nayan.api.stylizing",
     "train": "nayan.api.learning",
     "translate": "nayan.api.translations",
     "upscale": "nayan.api.restoring",
@@ -92,6 +94,7 @@ __all__ = [
     "sample",
     "search",
     "split",
+    "stylize",
     "train",
     "translate",
     "upscale",

@@ -12,6 +12,7 @@ from nayan.api.learning import resume, train
 from nayan.api.portraits import portrait
 from nayan.api.restoring import inpaint, upscale
 from nayan.api.searching import duplicates, embed, index, recommend, search
+from nayan.api.stylizing import stylize
 from nayan.api.translations import translate
 from nayan.api.trying import demo
 from nayan.api.using import load, predict, val, watch
@@ -38,6 +39,7 @@ __all__ = [
     "sample",
     "search",
     "split",
+    "stylize",
     "train",
     "translate",
     "upscale",

@@ -28,6 +28,7 @@ VERBS = {
     "upscale": "make pictures two or four times larger, with detail",
     "inpaint": "fill parts of a picture in: a logo, a date, a scratch",
     "translate": "turn pictures of one domain into pictures of another, such as summer into winter",
+    "stylize": "paint what a photograph shows in the style of another picture",
     "generate": "draw pictures with a trained generator",
     "explain": "look inside a network: layers, filters, feature maps, Grad-CAM",
     "export": "turn a trained model into ONNX or OpenVINO, and prove that it answers alike",

@@ -39,6 +39,13 @@ class Progress:
         if self._moving:
             self._update("pictures", done, total)
 
+    def steps(self, done: int, total: int) -> None:
+        """Show how many steps of a long computation are done: a line each quarter where nothing moves."""
+        if self._moving:
+            self._update("steps", done, total)
+        elif not self._quiet and done in {total * quarter // 4 for quarter in (1, 2, 3, 4)}:
+            self._print(f"step {done} of {total}")
+
     def __enter__(self) -> Progress:
         """Begin; nothing is shown before the first event."""
         return self

@@ -183,6 +183,16 @@ class Learning:
         float | None,
         Parameter(help="of a GAN: the discriminator's rate, in those of the generator", metavar="F"),
     ] = None
+    style: Annotated[
+        Path | None, Parameter(help="of fast_style: the picture whose style is learnt", metavar="FILE")
+    ] = None
+    content_weight: Annotated[
+        float | None,
+        Parameter(help="of fast_style: of what the photograph shows [default: 1.0]", metavar="F"),
+    ] = None
+    style_weight: Annotated[
+        float | None, Parameter(help="of fast_style: of how it is painted [default: 10.0]", metavar="F")
+    ] = None
     cycle: Annotated[
         float | None, Parameter(help="of a translator: weight of the way back [default: 10]", metavar="F")
     ] = None

@@ -103,6 +103,9 @@ class TrainConfig(BaseModel):
     spectral_norm: bool = False  # bounds the layers of a discriminator
     diffaug: tuple[Literal["colour", "translation", "cutout"], ...] | None = None  # before it looks
     ttur: float | None = Field(default=None, gt=0)  # its rate, in units of the generator's
+    style: Path | None = None  # the picture whose style is learnt
+    content_weight: float | None = Field(default=None, ge=0)  # of what a restyled photograph shows
+    style_weight: float | None = Field(default=None, ge=0)  # of how it is painted
     cycle: float | None = Field(default=None, ge=0)  # weight of the way back of a translation
     identity: float | None = Field(default=None, ge=0)  # of pictures that need no translation; 0 = off
     features: Text | None = None  # by which drawn pictures are compared with real ones

@@ -21,6 +21,9 @@ _OF_GENERATORS = (
     "width",
     "cycle",
     "identity",
+    "style",
+    "content_weight",
+    "style_weight",
 )
 """Options of training that only networks know that draw."""
 

@@ -6,6 +6,7 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -184,6 +185,17 @@ class Task(ABC):
             args: that it is built with.
         """
         return entry.inputs
+
+    def taught_by(self, source: str | Path) -> str:
+        """Take on the frozen network that judges what this one makes; only where `Recipe.taught` says so.
+
+        Args:
+            source: of its weights: "imagenet", a .safetensors file, or "none".
+
+        Returns:
+            A sentence for the log.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def collate(self, items: Sequence[Item]) -> Batch:

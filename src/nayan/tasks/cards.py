@@ -82,6 +82,8 @@ class Recipe:
             that range, and never by the mean of the data.
         multiple: where the side of the input follows the data: it is that of the usual picture, down to a
             multiple of this and at most what the entry was made for; 0: it is what the entry was made for.
+        taught: whether `--weights` are those of a frozen network that judges what this one makes, so that it
+            begins with nothing itself; see `Task.taught_by`.
         augment: what happens to training pictures where the user does not say: the name of a policy.
     """
 
@@ -101,6 +103,7 @@ class Recipe:
     own_range: bool = False
     multiple: int = 0
     augment: str = "auto"
+    taught: bool = False
     shared: bool = False
 
 

@@ -48,7 +48,7 @@ from nayan.training.machine import choose_precision, device_kind, make_fabric
 from nayan.training.opening import Opened, open_data
 from nayan.training.plan import fit_epochs, log_plan, measure
 from nayan.training.rounds import plan_rounds
-from nayan.training.setup import Setup, set_up
+from nayan.training.setup import Setup, is_pretrained, set_up
 
 PACKAGES = ("nayan", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow")
 _COUNTED = {"Boxes": "objects", "MaskSource": "pixels"}
@@ -214,7 +214,7 @@ def _train(
     _log_start(log, setup, data_id)
     feeds = Feeds(setup, (), log, folder)
     stages = [(name, sum(p.numel() for p in stage.parameters())) for name, stage in setup.stages]
-    pretrained = setup.config.weights != "none"
+    pretrained = is_pretrained(setup.config, setup.card)
     rounds = plan_rounds(
         setup.config,
         stages,

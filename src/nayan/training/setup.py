@@ -138,7 +138,7 @@ def set_up(
     choose("imgsz", max(preprocess.size), f"the size that {entry.name} was made for")
     if config.multi_scale:
         _check_multi_scale(config, card, entry, preprocess.size)
-    pretrained = choose.config.weights != "none"
+    pretrained = is_pretrained(choose.config, card)
     choose("progressive", *_progressive(card, entry, preprocess.size, pretrained=pretrained))
     policy, augment = choose_augment(config.augment, card, entry, looks=looks, mixup=config.mixup)
     choose.always("augment", policy, f"{'gray' if looks.gray else 'colour'} pictures of {looks.median} px")
@@ -161,7 +161,7 @@ def set_up(
     torch.manual_seed(config.seed)
     source = choose.config.weights or "none"
     file = None if source in ("imagenet", "coco", "none") else Path(source)
-    if file:
+    if file and not card.recipe.own_range:
         preprocess = _as_stated(preprocess, file)
     args = _model_args(choose.config, card, entry, preprocess)
     args |= task.data_args(entry, learnt, preprocess=preprocess)
@@ -170,8 +170,9 @@ def set_up(
         choose(name, value, why)
         args[name] = value
     network: Any = task.build(entry, learnt.classes, **args)
-    report = load_weights(network, (file or source) if fetch_weights else "none", entry)
-    log("note", text=report.summary)
+    taught = card.recipe.taught
+    report = load_weights(network, (file or source) if fetch_weights and not taught else "none", entry)
+    log("note", text=task.taught_by(file or source) if taught else report.summary)
     network = network.to(fabric.device).to(memory_format=torch.channels_last)
     stages = network.stages()
     parse_freeze(config.freeze, [name for name, _ in stages], pretrained=pretrained)
@@ -193,6 +194,11 @@ def set_up(
         stages=stages,
         weights=report,
     )
+
+
+def is_pretrained(config: TrainConfig, card: TaskCard) -> bool:
+    """Say whether the network itself begins with weights from elsewhere, all options being chosen."""
+    return config.weights != "none" and not card.recipe.taught
 
 
 class _Choices:
@@ -275,7 +281,18 @@ def _progressive(card: TaskCard, entry: Entry, size: Size, *, pretrained: bool) 
     return card.recipe.progressive, "a third of the time"
 
 
-_OF_TASKS = ("far", "loss", "gradient_penalty", "ttur", "cycle", "identity", "perceptual")
+_OF_TASKS = (
+    "far",
+    "loss",
+    "gradient_penalty",
+    "ttur",
+    "cycle",
+    "identity",
+    "perceptual",
+    "style",
+    "content_weight",
+    "style_weight",
+)
 """Options that a task takes, unless its card ignores them."""
 _OF_BUILDERS = ("up", "pooling", "dim", "margin", "width", "spectral_norm", "diffaug", "scale", "adversarial")
 """Options that the builder of a network takes, where they are given."""

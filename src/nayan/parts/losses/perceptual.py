@@ -148,17 +148,27 @@ def content_loss(maps: Maps, wanted: Maps) -> Tensor:
     return torch.stack([_relative(maps[name], target) for name, target in wanted.items()]).mean()
 
 
-def style_loss(maps: Maps, wanted: Maps, statistic: Statistic) -> Tensor:
-    """Return how differently two pictures are painted: the mean over the layers of |S(F) - A|^2 / |A|^2.
+def style_loss(
+    maps: Maps, wanted: Maps, statistic: Statistic, *, unit: Mapping[str, Tensor] | None = None
+) -> Tensor:
+    """Return how differently two pictures are painted: the mean over the layers of |S(F) - A|^2 / unit.
 
     Args:
         maps: F, of the pictures that are made.
         wanted: A, (1, K) by layer, as `describe` gives it for the style.
         statistic: S, the one that `wanted` was made by.
+        unit: what counts as 1 for each layer, such as the `style_distances` of the photographs; None: |A|^2.
 
-    Source: Gatys et al. (2016), eq. 4 and 5; here relative to what is wanted.
+    Source: Gatys et al. (2016), eq. 4 and 5; here relative.
     """
-    return torch.stack([_relative(statistic(maps[name]), target) for name, target in wanted.items()]).mean()
+    distances = style_distances(maps, wanted, statistic)
+    units = {name: target.square().mean() for name, target in wanted.items()} if unit is None else unit
+    return torch.stack([distances[name] / units[name].clamp(min=LEAST_SIZE) for name in distances]).mean()
+
+
+def style_distances(maps: Maps, wanted: Maps, statistic: Statistic) -> dict[str, Tensor]:
+    """Return |S(F) - A|^2, the mean square of the difference, by layer; arguments as for `style_loss`."""
+    return {name: (statistic(maps[name]) - target).square().mean() for name, target in wanted.items()}
 
 
 def describe(maps: Maps, statistic: Statistic) -> dict[str, Tensor]:

@@ -36,6 +36,9 @@ _OF_RESTORERS = ("scale", "adversarial", "perceptual")
 _OF_TRANSLATORS = ("width", "cycle", "identity")
 """Those that only a network knows that translates."""
 
+_OF_STYLISTS = ("style", "content_weight", "style_weight")
+"""Those that only a network knows that restyles."""
+
 GENERATE: tuple[TaskCard, ...] = (
     TaskCard(
         name="generation",
@@ -72,7 +75,7 @@ GENERATE: tuple[TaskCard, ...] = (
             own_range=True,
             multiple=4,
             augment="none",
-            ignores=(*_OF_OTHERS, *_OF_RESTORERS, *_OF_TRANSLATORS),
+            ignores=(*_OF_OTHERS, *_OF_RESTORERS, *_OF_TRANSLATORS, *_OF_STYLISTS),
         ),
     ),
     TaskCard(
@@ -113,7 +116,14 @@ GENERATE: tuple[TaskCard, ...] = (
             own_range=True,
             multiple=4,
             shared=True,
-            ignores=(*_OF_OTHERS, *_OF_RESTORERS, "gradient_penalty", "spectral_norm", "diffaug"),
+            ignores=(
+                *_OF_OTHERS,
+                *_OF_RESTORERS,
+                "gradient_penalty",
+                "spectral_norm",
+                "diffaug",
+                *_OF_STYLISTS,
+            ),
         ),
     ),
     TaskCard(
@@ -149,7 +159,47 @@ GENERATE: tuple[TaskCard, ...] = (
             settled=False,
             own_range=True,
             multiple=16,
-            ignores=(*_OF_OTHERS, "dropout", "loss", *_OF_ADVERSARIES, "cycle", "identity"),
+            ignores=(*_OF_OTHERS, "dropout", "loss", *_OF_ADVERSARIES, "cycle", "identity", *_OF_STYLISTS),
+        ),
+    ),
+    TaskCard(
+        name="stylization",
+        verb="generate",
+        targets=("Original",),
+        catalog=f"{_AT}.stylization.catalog:MODELS",
+        task=f"{_AT}.stylization.task:StylizationTask",
+        decode=f"{_AT}.stylization.decode:decode",
+        metric=f"{_AT}.stylization.metric:StylizationMetric",
+        draw=f"{_AT}.stylization.draw",
+        default_model="fast_style",
+        compare=f"{_AT}.parity:compare_pictures",
+        look="summary",
+        recipe=Recipe(
+            best_by="loss",
+            best_is="lowest",
+            scratch_pictures=8_000,
+            tune_pictures=0,
+            epochs=(4, 500),
+            batch=4,
+            ema=0.99,
+            lr={
+                "adamw": {"small": 3e-3, "scratch": 2e-3, "head": 2e-3, "tune": 2e-3},
+                "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.05, "tune": 0.05},
+            },
+            cached=False,
+            settled=False,
+            own_range=True,
+            multiple=4,
+            taught=True,
+            ignores=(
+                *(name for name in _OF_OTHERS if name != "backbone"),
+                "loss",
+                "features",
+                *_OF_ADVERSARIES,
+                *_OF_RESTORERS,
+                "cycle",
+                "identity",
+            ),
         ),
     ),
 )

@@ -1,0 +1,1 @@
+"""The networks that restyle pictures: one file each."""
