@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from nayan.core.errors import DataError
 from nayan.core.events import json_safe
 
 SCHEMA_VERSION = 1
@@ -49,6 +50,20 @@ class Common:
                 json_safe(document), indent=2, ensure_ascii=False, default=_plain, allow_nan=False
             )
         return Output(text, exit_code)
+
+    def files(self, records: Sequence[Mapping[str, Any]]) -> Output:
+        """Return what became of the pictures of a user: the files that were written, or why there is none.
+
+        Args:
+            records: {"source", "file"} of each picture, or {"source", "error"}; where all of them are errors,
+                the exit code is that of unreadable data.
+        """
+        failed = [record for record in records if "error" in record]
+        for record in failed:
+            self.say(f"warning: {record['source']}: {record['error']}")
+        text = "\n".join(record["file"] for record in records if "file" in record)
+        code = DataError.exit_code if len(failed) == len(records) else 0
+        return self.output(records, text, exit_code=code)
 
     def say(self, text: str) -> None:
         """Print a line of progress to stderr, unless --quiet."""

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from nayan.cli.output import COMMON, Common, Output, sources
 from nayan.cli.val import Backend, Model
-from nayan.core.errors import DataError
 
 
 def portrait(
@@ -73,9 +72,4 @@ def portrait(
         backend=backend,
         stdin=sys.stdin,
     )
-    failed = [record for record in records if "error" in record]
-    for record in failed:
-        common.say(f"warning: {record['source']}: {record['error']}")
-    code = DataError.exit_code if len(failed) == len(records) else 0
-    text = "\n".join(record["file"] for record in records if "file" in record)
-    return common.output(records, text, exit_code=code)
+    return common.files(records)

@@ -11,7 +11,6 @@ from cyclopts import Group, Parameter
 
 from nayan.cli.output import COMMON, STDIN, Common, Output
 from nayan.cli.val import Backend
-from nayan.core.errors import DataError
 
 
 @Parameter(name="*", group=Group("By gradients", sort_key=1))
@@ -100,9 +99,4 @@ def stylize(
             stdin=sys.stdin,
             **options,
         )
-    failed = [record for record in records if "error" in record]
-    for record in failed:
-        common.say(f"warning: {record['source']}: {record['error']}")
-    code = DataError.exit_code if len(failed) == len(records) else 0
-    text = "\n".join(record["file"] for record in records if "file" in record)
-    return common.output(records, text, exit_code=code)
+    return common.files(records)

@@ -8,9 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nayan.cli.output import COMMON, STDIN, Common, Output
+from nayan.cli.output import COMMON, Common, Output, sources
 from nayan.cli.val import Model
-from nayan.core.errors import DataError
 
 
 def translate(
@@ -51,15 +50,10 @@ def translate(
 
     records = api.translate(
         model,
-        ["-" if name == STDIN else name for name in image],
+        sources(image),
         to=to,
         out=out,
         imgsz=imgsz,
         stdin=sys.stdin,
     )
-    failed = [record for record in records if "error" in record]
-    for record in failed:
-        common.say(f"warning: {record['source']}: {record['error']}")
-    code = DataError.exit_code if len(failed) == len(records) else 0
-    text = "\n".join(record["file"] for record in records if "file" in record)
-    return common.output(records, text, exit_code=code)
+    return common.files(records)

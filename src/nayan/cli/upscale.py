@@ -8,9 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nayan.cli.output import COMMON, STDIN, Common, Output
+from nayan.cli.output import COMMON, Common, Output, sources
 from nayan.cli.val import Backend, Model
-from nayan.core.errors import DataError
 
 
 def upscale(
@@ -41,12 +40,5 @@ def upscale(
     """
     from nayan import api
 
-    records = api.upscale(
-        model, ["-" if name == STDIN else name for name in image], out=out, backend=backend, stdin=sys.stdin
-    )
-    failed = [record for record in records if "error" in record]
-    for record in failed:
-        common.say(f"warning: {record['source']}: {record['error']}")
-    code = DataError.exit_code if len(failed) == len(records) else 0
-    text = "\n".join(record["file"] for record in records if "file" in record)
-    return common.output(records, text, exit_code=code)
+    records = api.upscale(model, sources(image), out=out, backend=backend, stdin=sys.stdin)
+    return common.files(records)

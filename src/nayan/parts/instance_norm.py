@@ -39,3 +39,20 @@ class InstanceNorm(nn.Module):
     def extra_repr(self) -> str:
         """Say how many channels there are."""
         return str(self.channels)
+
+
+class ScaledInstanceNorm(nn.GroupNorm):
+    """Instance normalisation with a weight and a bias a channel, (B, C, h, w): what a style is written in.
+
+    A group a channel is the same, and on a CPU several times as fast.
+
+    Args:
+        channels: C.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, eps=EPS)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of the same shape."""
+        return super().forward(maps.contiguous())

@@ -28,18 +28,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from nayan.core.errors import ConfigError
 from nayan.core.types import Size
+from nayan.parts.instance_norm import ScaledInstanceNorm
 from nayan.parts.normalise import Normalise
+from nayan.parts.reflected import ReflectedBlock, reflected
 from nayan.tasks.generation.stylization.network import Stylist
 
 STRIDE = 4
 """Of the residual blocks: the sides of a picture are multiples of it."""
 LEAST_SIDE = 16
 """Pixels; mirrored borders of 9x9 need maps of a few cells."""
-EPS = 1e-5
 
 
 def fast_style(
@@ -80,65 +81,20 @@ def fast_style(
             hint="--imgsz 192 and 256 are usual",
         )
     enter = nn.Sequential(
-        *_convolved(3, width, kernel=9),
-        *_convolved(width, 2 * width, stride=2),
-        *_convolved(2 * width, 4 * width, stride=2),
+        *reflected(3, width, kernel=9, norm=ScaledInstanceNorm),
+        *reflected(width, 2 * width, stride=2, norm=ScaledInstanceNorm),
+        *reflected(2 * width, 4 * width, stride=2, norm=ScaledInstanceNorm),
     )
-    middle = nn.Sequential(*(ResidualBlock(4 * width, dropout=dropout) for _ in range(blocks)))
+    middle = nn.Sequential(
+        *(ReflectedBlock(4 * width, norm=ScaledInstanceNorm, dropout=dropout) for _ in range(blocks))
+    )
     leave = nn.Sequential(
         nn.Upsample(scale_factor=2.0, mode="nearest"),
-        *_convolved(4 * width, 2 * width),
+        *reflected(4 * width, 2 * width, norm=ScaledInstanceNorm),
         nn.Upsample(scale_factor=2.0, mode="nearest"),
-        *_convolved(2 * width, width),
+        *reflected(2 * width, width, norm=ScaledInstanceNorm),
         nn.ReflectionPad2d(4),
         nn.Conv2d(width, 3, 9),
         nn.Tanh(),
     )
     return Stylist(enter, middle, leave, normalise=Normalise.for_channels(mean, std, channels=channels))
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions whose result is added to what came in: (B, channels, h, w) stays so.
-
-    Args:
-        channels: of the maps.
-        dropout: share of the values between the two that is dropped while learning.
-    """
-
-    def __init__(self, channels: int, *, dropout: float) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            *_convolved(channels, channels),
-            nn.Dropout(dropout),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3, bias=False),
-            ScaledInstanceNorm(channels),
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return maps of the same shape."""
-        changed: Tensor = maps + self.body(maps)
-        return changed
-
-
-class ScaledInstanceNorm(nn.GroupNorm):
-    """Instance normalisation with a weight and a bias a channel, (B, C, h, w): what a style is written in.
-
-    A group a channel is the same, and on a CPU several times as fast.
-
-    Args:
-        channels: C.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, eps=EPS)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return maps of the same shape."""
-        return super().forward(maps.contiguous())
-
-
-def _convolved(before: int, after: int, *, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
-    # no bias: the normalisation that follows would take it away again
-    convolution = nn.Conv2d(before, after, kernel, stride=stride, bias=False)
-    return [nn.ReflectionPad2d(kernel // 2), convolution, ScaledInstanceNorm(after), nn.ReLU(inplace=True)]

@@ -27,13 +27,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from nayan.core.errors import ConfigError
 from nayan.core.types import Size
 from nayan.parts.instance_norm import InstanceNorm
 from nayan.parts.normalise import Normalise
 from nayan.parts.patch_discriminator import LEAST_SIDE, PatchDiscriminator
+from nayan.parts.reflected import ReflectedBlock, reflected
 from nayan.tasks.generation.translation.network import Translator
 
 WIDTH = 16
@@ -101,48 +102,18 @@ def cyclegan(
     return network
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions whose result is added to what came in: (B, channels, h, w) stays so.
-
-    Args:
-        channels: of the maps.
-        dropout: share of the values between the two that is dropped while learning.
-    """
-
-    def __init__(self, channels: int, *, dropout: float) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            *_convolved(channels, channels, kernel=3),
-            nn.Dropout(dropout),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3, bias=False),
-            InstanceNorm(channels),
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return maps of the same shape."""
-        changed: Tensor = maps + self.body(maps)
-        return changed
-
-
 def _generator(channels: int, width: int, blocks: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
-        *_convolved(channels, width, kernel=7),
+        *reflected(channels, width, norm=InstanceNorm, kernel=7),
         *_halved(width),
         *_halved(2 * width),
-        *(ResidualBlock(4 * width, dropout=dropout) for _ in range(blocks)),
+        *(ReflectedBlock(4 * width, norm=InstanceNorm, dropout=dropout) for _ in range(blocks)),
         *_doubled(4 * width),
         *_doubled(2 * width),
         nn.ReflectionPad2d(3),
         nn.Conv2d(width, channels, 7),
         nn.Tanh(),
     )
-
-
-def _convolved(before: int, after: int, *, kernel: int) -> list[nn.Module]:
-    # no bias: the normalisation that follows would take it away again
-    convolution = nn.Conv2d(before, after, kernel, bias=False)
-    return [nn.ReflectionPad2d(kernel // 2), convolution, InstanceNorm(after), nn.ReLU(inplace=True)]
 
 
 def _halved(before: int) -> list[nn.Module]:
