@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nayan.api.augmenting import augment
     from nayan.api.bundles import check_bundle, export
     from nayan.api.data import convert, doctor, sample, split
     from nayan.api.generating import generate
@@ -39,6 +40,7 @@ _ADDRESSES = {
     "Predictor": "nayan.runtime.predictor",
     "Run": "nayan.training.run",
     "Story": "nayan.core.story",
+    "augment": "nayan.api.augmenting",
     "check_bundle": "nayan.api.bundles",
     "convert": "nayan.api.data",
     "demo": "nayan.api.trying",
@@ -74,6 +76,7 @@ __all__ = [
     "Predictor",
     "Run",
     "Story",
+    "augment",
     "check_bundle",
     "convert",
     "demo",
