@@ -141,7 +141,7 @@ def picture_panels(result: Record, folder: Path) -> list[Panel]:
     shares = tuple((title, percent(real[name])) for name, title in {"kept": "Kept", **DROPPED}.items())
     text = (
         f"The same tests on the {result['pictures']['val']:,} real validation pictures: what they would "
-        "wrongly drop. By construction 5 % pass for copies."
+        "wrongly drop. By construction about one in twenty passes for a copy, and at least one does."
     )
     panels.append(Panel("What the tests make of real pictures", text, table=Table(("", "Share"), shares)))
     return panels
