@@ -41,7 +41,7 @@ def generator(signs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "generator"
     options = {"task": "generate", "model": "conditional_gan", "diffaug": ("translation",), "ema": 0.5}
     with one_core():
-        nayan.train(signs, out=out, epochs=40, batch=8, **options, **FAST)
+        nayan.train(signs, out=out, epochs=16, batch=3, **options, **FAST)
     return out
 
 

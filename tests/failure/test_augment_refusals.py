@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,7 +61,15 @@ def test_pictures_without_classes_and_pictures_with_boxes_are_refused(
     for number in range(6):
         Image.new("RGB", (16, 16), (40 * number, 0, 0)).save(plain / f"{number}.png")
     assert main(["augment", str(plain), "--out", str(tmp_path / "out")]) == 3
-    boxes = nayan.sample("detect", tmp_path / "boxes", count=12)
+    boxes = tmp_path / "boxes"
+    boxes.mkdir()
+    names = [{"id": 0, "name": "sign"}]
+    pictures = [{"id": n, "file_name": f"{n}.png", "width": 16, "height": 16} for n in range(6)]
+    found = [{"id": n, "image_id": n, "category_id": 0, "bbox": [2, 2, 9, 9], "area": 81} for n in range(6)]
+    document = {"images": pictures, "annotations": found, "categories": names}
+    (boxes / "annotations.json").write_text(json.dumps(document), encoding="utf-8")
+    for path in plain.iterdir():
+        (boxes / path.name).write_bytes(path.read_bytes())
     assert main(["augment", str(boxes), "--out", str(tmp_path / "out")]) == 3
     assert "wanted one class a picture" in capsys.readouterr().err
     with pytest.raises(LabelError, match="augmenting takes one class a picture, the data have Boxes"):
@@ -86,7 +95,7 @@ def test_impossible_options_are_refused_by_name(signs: Path, tmp_path: Path) -> 
         nayan.augment(signs, out=out, share=1.0, per_class=3)
     with pytest.raises(ConfigError, match="0 drawn pictures are wanted"):
         nayan.augment(signs, out=out, per_class=0)
-    with pytest.raises(ConfigError, match="confidence 1.5"):
+    with pytest.raises(ConfigError, match=r"confidence 1\.5"):
         nayan.augment(signs, out=out, confidence=1.5)
     with pytest.raises(ConfigError, match=r"more than 200,000"):
         nayan.augment(signs, out=out, per_class=100_000)
