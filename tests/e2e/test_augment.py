@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,23 @@ def test_the_same_command_again_gives_the_same_answer_without_training_anything(
     out, err = capsys.readouterr()
     assert json.loads(out) == done
     assert "epoch" not in err
-    with pytest.raises(ConfigError, match="was made with another confidence"):
+    with pytest.raises(ConfigError, match="was made with other confidence"):
         nayan.augment(signs, model=generator, out=done["out"], **{**TINY, "confidence": 0.9})
+
+
+def test_other_pictures_are_another_question(
+    done: dict[str, Any], signs: Path, generator: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(signs, tmp_path / "signs")
+    shutil.copytree(done["out"], tmp_path / "run")
+    plan = tmp_path / "run" / "plan.json"
+    moved = plan.read_text(encoding="utf-8").replace(str(signs), str(other))
+    plan.write_text(moved, encoding="utf-8")
+    options = {**TINY, "model": generator, "out": tmp_path / "run"}
+    assert nayan.augment(other, **options) == done
+    (other / "train" / "bar" / "0.png").unlink()
+    with pytest.raises(ConfigError, match="was made with other pictures"):
+        nayan.augment(other, **options)
 
 
 def test_what_was_interrupted_is_taken_up_where_it_stopped(

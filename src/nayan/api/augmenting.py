@@ -124,7 +124,7 @@ def augment(
         machine = {"device": device, "precision": precision, "workers": workers}
         chain = Chain(plan, splits, listener=on_event, machine=machine)
         chain.check_generator()
-        folder = _folder(plan, out)
+        folder = _folder(plan, splits, out)
         if (folder / "result.json").is_file():
             found: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
             return found
@@ -188,16 +188,20 @@ def _opened(plan: Plan) -> Splits:
     return splits
 
 
-def _folder(plan: Plan, out: Place | None) -> Path:
+def _folder(plan: Plan, splits: Splits, out: Place | None) -> Path:
     """Return the folder of the experiment with `plan.json` in it: new, or that of the same plan.
 
     Raises:
         ConfigError: if `out` holds something else, or lies in the data.
     """
+    from nayan.data.fingerprint import fingerprint
     from nayan.data.readers.base import check_outside
     from nayan.runtime.fsio import write_file
 
-    text = json.dumps({"schema_version": 1, **asdict(plan)}, indent=1, ensure_ascii=False)
+    parts = [part for part in (splits.train, splits.val, splits.test) if part is not None]
+    pictures = {part.split: fingerprint(part) for part in parts}
+    asked = {"schema_version": 1, **asdict(plan), "pictures": pictures}
+    text = json.dumps(asked, indent=1, ensure_ascii=False)
     base = Path("runs/augment") / (Path(plan.data).stem or "data")
     choices = [base.with_name(f"{base.name}{n}" if n > 1 else base.name) for n in range(1, 1000)]
     for folder in choices if out is None else [Path(out)]:
@@ -211,5 +215,5 @@ def _folder(plan: Plan, out: Place | None) -> Path:
         if before == json.loads(text):
             return folder
     changed = [name for name, value in json.loads(text).items() if before and before.get(name) != value]
-    what = f"was made with another {changed[0]}" if changed else "exists and is not empty"
+    what = f"was made with other {changed[0]}" if changed else "exists and is not empty"
     raise ConfigError(f"--out {folder} {what}", hint="give another folder, or remove it")

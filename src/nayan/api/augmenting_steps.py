@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from nayan.report.page import Page
     from nayan.runtime.bundle import Bundle
     from nayan.runtime.spec import Spec
+    from nayan.tasks.generation.sampling.augmenting.selecting import Wanted
 
 DRAWING_BATCH = 32
 """Pictures a step of the generator at most; its BatchNorm learns little from eight."""
@@ -208,10 +208,9 @@ class Chain:
 
     def _selected(self, folder: Path, splits: Splits, generator: Bundle) -> dict[str, Any]:
         """Draw, test and write what was kept; return the facts, in `pictures/selection.json` too."""
-        from nayan.core.types import Label
         from nayan.runtime.bundle import open_bundle
         from nayan.runtime.fsio import new_folder, write_file
-        from nayan.tasks.generation.sampling.augmenting.selecting import Wanted, select
+        from nayan.tasks.generation.sampling.augmenting.selecting import select
         from nayan.tasks.generation.sampling.augmenting.sheets import write_sheets
         from nayan.tasks.generation.sampling.augmenting.tables import real_rows, write_drawn, write_rows
 
@@ -219,14 +218,8 @@ class Chain:
         if done.is_file():
             facts: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
             return facts
-        labels = [s.target.index for s in splits.train.samples if isinstance(s.target, Label)]
         names = splits.train.classes
-        wanted = Wanted(
-            self.plan.wanted([labels.count(index) for index in range(len(names))]),
-            self.plan.tries,
-            self.plan.confidence,
-            self.plan.seed,
-        )
+        wanted = self._wanted(splits)
         self._say(f"drawing {self.plan.tries * sum(wanted.counts):,} pictures")
         judge = open_bundle(folder / "plain_0" / "model")
         selection = select(
@@ -248,6 +241,15 @@ class Chain:
             write_file(draft / done.name, json.dumps(selection.facts, indent=1, ensure_ascii=False))
         return selection.facts
 
+    def _wanted(self, splits: Splits) -> Wanted:
+        from nayan.core.types import Label
+        from nayan.tasks.generation.sampling.augmenting.selecting import Wanted
+
+        labels = [s.target.index for s in splits.train.samples if isinstance(s.target, Label)]
+        counts = [labels.count(index) for index in range(len(splits.train.classes))]
+        plan = self.plan
+        return Wanted(plan.wanted(counts), plan.tries, plan.confidence, plan.seed)
+
     def _result(
         self,
         folder: Path,
@@ -259,13 +261,13 @@ class Chain:
         with_: Sequence[Spec],
     ) -> dict[str, Any]:
         from nayan.tasks.generation.sampling.augmenting.choosing import FATES
-        from nayan.tasks.generation.sampling.augmenting.difference import paired_difference
+        from nayan.tasks.generation.sampling.augmenting.difference import compared
 
-        assert splits.test is not None
-        without, helped = ([spec.metrics["test"]["accuracy"] for spec in specs] for specs in (plain, with_))
-        found = paired_difference(without, helped) if helped else None
+        parts = (splits.train, splits.val, splits.test)
         rows = facts["classes"].values()
-        drawn = sum(row[fate] for row in rows for fate in FATES)
+        own = self._given is None
+        seeds = range(self.plan.seed, self.plan.seed + self.plan.seeds)
+        scores = [[spec.metrics["test"]["accuracy"] for spec in specs] for specs in (plain, with_)]
         return {
             "schema_version": 1,
             "task": "augment",
@@ -274,38 +276,20 @@ class Chain:
             "classifier": plain[0].model,
             "generator": {
                 "model": generator.model,
-                "run": str(folder / "generator") if self._given is None else self.plan.model,
-                "same_data": True if self._given is None else self._same_data(generator),
+                "run": str(folder / "generator") if own else self.plan.model,
+                "same_data": own or self._same_data(generator),
             },
             "pictures": {
-                "train": len(splits.train),
-                "val": len(splits.val),
-                "test": len(splits.test),
-                "drawn": drawn,
+                **{part.split: len(part) for part in parts if part is not None},
+                "drawn": sum(row[fate] for row in rows for fate in FATES),
                 "kept": sum(row["kept"] for row in rows),
             },
-            "classes": facts["classes"],
-            "real": facts["real"],
-            "features": facts["features"],
+            **{name: facts[name] for name in ("classes", "real", "features")},
             "steps": {
                 "plain": plain[0].provenance["steps"],
                 "with": with_[0].provenance["steps"] if with_ else None,
             },
-            "seeds": [
-                {
-                    "seed": self.plan.seed + number,
-                    "plain": score,
-                    "with": helped[number] if helped else None,
-                    "difference": helped[number] - score if helped else None,
-                }
-                for number, score in enumerate(without)
-            ],
-            "accuracy": {
-                "plain": statistics.fmean(without),
-                "with": statistics.fmean(helped) if helped else None,
-            },
-            "difference": asdict(found) if found else None,
-            "verdict": found.verdict if found else "nothing_kept",
+            **compared(seeds, *scores),
             "out": str(folder),
             "set": str(folder / "data"),
             "report": str(folder / "report.html"),

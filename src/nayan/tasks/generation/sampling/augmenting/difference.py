@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from nayan.core.errors import ShapeError
 
@@ -73,3 +73,32 @@ def paired_difference(without: Sequence[float], with_: Sequence[float]) -> Diffe
     mean, count = statistics.fmean(apart), len(apart)
     reach = float(t.ppf(0.5 + LEVEL / 2, count - 1)) * statistics.stdev(apart) / count**0.5
     return Difference(mean, mean - reach, mean + reach)
+
+
+def compared(seeds: Sequence[int], without: Sequence[float], with_: Sequence[float]) -> dict[str, Any]:
+    """Return what the scores of both ways come to, JSON-serialisable.
+
+    Args:
+        seeds: of the pairs.
+        without: one score a seed.
+        with_: the scores of the same seeds; none where there was nothing to learn from as well.
+
+    Returns:
+        `seeds`, a row each; `accuracy`, the mean of each way; `difference`, None without pairs; `verdict`.
+    """
+    pairs: list[tuple[float | None, float | None]] = [(None, None)] * len(seeds)
+    if with_:
+        pairs = [(b, b - a) for a, b in zip(without, with_, strict=True)]
+    found = paired_difference(without, with_) if with_ else None
+    return {
+        "seeds": [
+            {"seed": seed, "plain": score, "with": helped, "difference": apart}
+            for seed, score, (helped, apart) in zip(seeds, without, pairs, strict=True)
+        ],
+        "accuracy": {
+            "plain": statistics.fmean(without),
+            "with": statistics.fmean(with_) if with_ else None,
+        },
+        "difference": asdict(found) if found else None,
+        "verdict": found.verdict if found else "nothing_kept",
+    }
