@@ -101,7 +101,7 @@ def augment(
     """
     begun = time.monotonic()
     plan = Plan(
-        data=str(Path(data).resolve()),
+        data=str(Path(data).absolute()),
         model=str(model),
         classifier=classifier,
         weights=weights,
