@@ -80,7 +80,7 @@ def test_the_version_is_printed(nayan: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message", "hint"),
     [
-        (["trian"], "no command is named 'trian'", "did you mean 'train'?"),
+        (["trian"], "no command is named 'trian'", "did you mean 'train'"),
         (["--json", "val"], "expected a verb first, got '--json'", "nayan VERB"),
         (["train", "d", "--epohcs", "3"], "unknown option: --epohcs", "did you mean --epochs?"),
         (["train", "d", "--zzz"], "unknown option: --zzz", "see `nayan train --help`"),

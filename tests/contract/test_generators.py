@@ -63,7 +63,7 @@ def spec_of(name: str, task: SamplingTask, *, channels: int = 3) -> Spec:
         {**args, "mean": (0.5,) * channels, "std": (0.5,) * channels},
         SIGNS,
         Preprocess((SIDE, SIDE), mean=(0.5,) * channels, std=(0.5,) * channels, channels=channels),
-        inputs=task.inputs(MODELS[name], SIGNS),
+        inputs=task.inputs(MODELS[name], SIGNS, args={}),
     )
 
 
@@ -184,7 +184,8 @@ class TestEveryEntry:
         assert apart() < before / 2
 
     def test_it_has_a_page(self, name: str) -> None:
-        assert f"`{name}`" in (DOCS / f"{name}.md").read_text(encoding="utf-8")
+        title, *_ = (DOCS / f"{name}.md").read_text(encoding="utf-8").splitlines()
+        assert title.endswith(f": {name}")
 
 
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating", "hinge", "least_squares", "wasserstein"])
@@ -216,11 +217,11 @@ def test_what_the_generator_drew_in_its_turn_is_what_the_discriminator_is_shown(
 
 def test_a_class_is_asked_for_by_the_pixels_of_a_picture_and_lies_among_those_of_the_data() -> None:
     task, _ = build("conditional_gan")
-    inputs = task.inputs(MODELS["conditional_gan"], SIGNS)
+    inputs = task.inputs(MODELS["conditional_gan"], SIGNS, args={})
     made = make_inputs(inputs, [np.full((4, 4, 3), value, np.uint8) for value in range(30)])
     assert set(made["label"].tolist()) == {0, 1, 2}
     assert made["noise"].shape == (30, LATENT)
-    assert task.inputs(MODELS["dcgan"], SIGNS) == {"noise": {"method": "noise", "size": LATENT}}
+    assert task.inputs(MODELS["dcgan"], SIGNS, args={}) == {"noise": {"method": "noise", "size": LATENT}}
 
 
 def test_a_picture_without_a_class_cannot_teach_a_class() -> None:

@@ -60,7 +60,7 @@ def test_every_value_is_resolved_and_says_where_it_came_from(run: Run, digits: P
     config = yaml.safe_load(text)
     assert (config["data"], config["epochs"], config["model"]) == (str(digits), 1, "lenet")
     open_ends = {name for name, value in config.items() if value is None}
-    assert open_ends == {"classes", "time", "patience", "views", "up", "pooling", "dim", "margin"}
+    assert open_ends == {"classes", "time", "patience", "views"}
     assert "epochs: 1  # option" in text
     assert "augment: symbol  # auto: gray pictures of 28 px" in text
 

@@ -36,6 +36,7 @@ OPTIONS: dict[str, Any] = {
     "device": "cpu",
     "precision": "fp32",
 }
+FEW: dict[str, Any] = {**OPTIONS, "batch": 2, "val_fraction": 0.4}
 FULL = 14  # steps after which a pool of 50 has been full: four pictures of each domain a step
 
 
@@ -205,7 +206,7 @@ def test_a_domain_without_pictures_is_refused(domains: Path, tmp_path: Path) -> 
 def test_gray_pictures_can_be_translated_to_coloured_ones(tmp_path: Path) -> None:
     root = draw_domains(tmp_path / "mixed", train=6, test=2, gray="A")
     with one_core():
-        run = nayan.train(root, out=tmp_path / "run", epochs=1, **{**OPTIONS, "batch": 2})
+        run = nayan.train(root, out=tmp_path / "run", epochs=1, **FEW)
     assert open_bundle(run.bundle).spec.preprocess.channels == 3
     nayan.translate(run.bundle, root / "testA/0.png", to="B", out=tmp_path / "made.png")
     assert np.asarray(Image.open(tmp_path / "made.png")).shape == (24, 24, 3)
@@ -214,7 +215,7 @@ def test_gray_pictures_can_be_translated_to_coloured_ones(tmp_path: Path) -> Non
 def test_gray_domains_get_a_network_of_one_channel(tmp_path: Path) -> None:
     root = draw_domains(tmp_path / "gray", train=6, test=2, gray="AB")
     with one_core():
-        run = nayan.train(root, out=tmp_path / "run", epochs=1, **{**OPTIONS, "batch": 2})
+        run = nayan.train(root, out=tmp_path / "run", epochs=1, **FEW)
     assert open_bundle(run.bundle).spec.preprocess.channels == 1
     nayan.translate(run.bundle, root / "testA/0.png", to="B", out=tmp_path / "made.png")
     made = np.asarray(Image.open(tmp_path / "made.png"))
@@ -225,7 +226,7 @@ def test_a_picture_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     root = draw_domains(tmp_path / "data", train=6, test=2)
     (root / "trainA" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
     events: list[Any] = []
-    train_tiny(root, tmp_path / "run", events.append, **{**OPTIONS, "batch": 2, "epochs": 1})
+    train_tiny(root, tmp_path / "run", events.append, **FEW, epochs=1)
     assert any("1 pictures could not be read" in str(event.get("text")) for event in events)
 
 

@@ -64,7 +64,7 @@ def _help(argument: Argument) -> str:
 
 
 def _placeholder(argument: Argument) -> str:
-    if not argument.name.startswith("-") or argument.is_flag():
+    if not argument.name.startswith("-") or argument.is_flag() or bool in get_args(argument.hint):
         return ""
     if argument.parameter.metavar:
         return f" {argument.parameter.metavar}"

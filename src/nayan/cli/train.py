@@ -53,7 +53,9 @@ class What:
     ] = None
     adversarial: Annotated[
         bool | None,
-        Parameter(help="restored pictures also have to look real to a second network", negative=""),
+        Parameter(
+            help="restored pictures also have to look real to a second network [default: False]", negative=""
+        ),
     ] = None
     perceptual: Annotated[
         Path | None,
@@ -170,7 +172,8 @@ class Learning:
         float | None, Parameter(help="of a GAN: weight of the slope of its discriminator", metavar="F")
     ] = None
     spectral_norm: Annotated[
-        bool | None, Parameter(help="of a GAN: bound the layers of its discriminator", negative="")
+        bool | None,
+        Parameter(help="of a GAN: bound the layers of its discriminator [default: False]", negative=""),
     ] = None
     diffaug: Annotated[
         tuple[Literal["colour", "translation", "cutout"], ...] | None,

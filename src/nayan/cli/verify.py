@@ -81,7 +81,7 @@ def verify(
 def threshold_text(result: Mapping[str, Any]) -> str:
     """Return what is known of a threshold as one line.
 
-    >>> far = {"wanted": 0.01, "accepted": 6, "different": 600, "at_most": 0.0196, "evidence": "some"}
+    >>> far = {"wanted": 0.01, "accepted": 6, "different": 600, "at_most": 0.0196, "evidence": "good"}
     >>> threshold_text({"threshold": 0.8, "far": far, "tar": 0.9, "identities": 4})[:51]
     'up to 0.800 is the same, for a false-accept rate of'
     """

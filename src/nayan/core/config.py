@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -161,10 +161,16 @@ def make_config(options: Mapping[str, Any], file: Path | None = None) -> tuple[T
         ) from error
 
 
-def config_text(config: TrainConfig, origins: Mapping[str, str]) -> str:
-    """Return every value as YAML, with its origin as a comment; `make_config` reads it back."""
+def config_text(config: TrainConfig, origins: Mapping[str, str], *, without: Sequence[str] = ()) -> str:
+    """Return every value as YAML, with its origin as a comment; `make_config` reads it back.
+
+    Args:
+        config: of a run.
+        origins: as `make_config` gives them.
+        without: options that mean nothing to the task, and are left out.
+    """
     lines = ["# Every value of this run, and where it came from. Usable again: nayan train --config THIS"]
-    for key, value in config.model_dump(mode="json").items():
+    for key, value in config.model_dump(mode="json", exclude=set(without)).items():
         braced = yaml.safe_dump({key: value}, default_flow_style=True, allow_unicode=True, width=math.inf)
         lines.append(f"{braced.strip()[1:-1]}  # {origins.get(key, 'default')}")
     return "\n".join(lines) + "\n"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,6 +63,8 @@ def draw_boxes(
 
 def draw_strokes(size: Size, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return (h, w) uint8, 1 in one to three random brush strokes, 3 to 10 % of the shorter side wide."""
+    import cv2  # every prediction passes through here, and most ask for no strokes
+
     mask = np.zeros(size, np.uint8)
     shorter = min(size)
     for _ in range(int(rng.integers(1, MOST_STROKES + 1))):

@@ -82,6 +82,7 @@ class Recipe:
         each: about so many pictures of each identity are put into a batch, so that they meet themselves; 0:
             batches are drawn picture by picture.
         shared: whether every batch holds as many pictures of each class.
+        least: pictures of each class that validation needs, or it gives no scores.
         ignores: options of training that mean nothing to the task; to give one is an error.
         own_range: whether pixels are always normalised as the entry says, since what the network draws has
             that range, and never by the mean of the data.
@@ -110,6 +111,7 @@ class Recipe:
     augment: str = "auto"
     taught: bool = False
     shared: bool = False
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +60,7 @@ def open_data(config: TrainConfig) -> Opened:
     if config.classes:
         splits = _only_classes(splits, config.classes)
     card = _card(config, splits)
+    _check_validation(splits.val, card.recipe.least)
     name, why = _model(config, card, splits)
     return Opened(_of_originals(splits) if "Original" in card.targets else splits, card, name, why)
 
@@ -79,6 +81,17 @@ def _model(config: TrainConfig, card: TaskCard, splits: Splits) -> tuple[str, st
     if look_at(splits.train).gray:
         return card.default_model, "the pictures are gray, and networks that know photographs know colours"
     return card.photo_model, "colour pictures: its backbone knows photographs"
+
+
+def _check_validation(val: Dataset, least: int) -> None:
+    """Raise DataError where validation has fewer than `least` pictures of a class."""
+    counts = Counter(sample.target.index for sample in val.samples if isinstance(sample.target, Label))
+    for number, name in enumerate(val.classes):
+        if counts[number] < least:
+            raise DataError(
+                f"validation has {counts[number]} pictures of {name}, and scores take {least} or more",
+                hint="add pictures, or leave more of them to validation: --val-fraction 0.4",
+            )
 
 
 def _are_published(weights: str | None) -> bool:

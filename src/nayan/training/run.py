@@ -233,7 +233,8 @@ def _train(
     feeds.rounds = rounds = fabric.broadcast(rounds)  # what one process measured holds for all
     feeds.setup = setup = resolve_rounds(setup, rounds)
     if fabric.is_global_zero:
-        write_file(folder / "config.yaml", config_text(setup.config, setup.origins))
+        told = config_text(setup.config, setup.origins, without=setup.card.recipe.ignores)
+        write_file(folder / "config.yaml", told)
     log_plan(feeds, rounds, costs)
     if fabric.is_global_zero:
         show_augmented(feeds, folder)

@@ -116,6 +116,7 @@ GENERATE: tuple[TaskCard, ...] = (
             own_range=True,
             multiple=4,
             shared=True,
+            least=2,
             ignores=(
                 *_OF_OTHERS,
                 *_OF_RESTORERS,

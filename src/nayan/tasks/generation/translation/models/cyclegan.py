@@ -72,7 +72,7 @@ def cyclegan(
 
     >>> network = cyclegan(["A", "B"], size=(32, 32), width=4)
     >>> sum(parameter.numel() for parameter in network.generators["to_b"].parameters())
-    24795
+    23611
     """
     if len(classes) != 2:
         raise ConfigError(
