@@ -37,7 +37,7 @@ DEMOS: dict[str, dict[str, Any]] = {
         "ema": 0.95,
     },
     "embedding": {"model": "supcon", "weights": "none", "imgsz": 32, "epochs": 12},
-    "generation": {"task": "generate", "model": "dcgan", "epochs": 24},
+    "generation": {"task": "generate", "model": "dcgan", "imgsz": 28, "batch": 32, "epochs": 24},
 }
 """How the demo of each task trains: each within two minutes on two cores. A detector that sees
 each picture 14 times has no time to learn from quarters and scales, and few steps to average over."""

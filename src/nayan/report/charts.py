@@ -173,10 +173,17 @@ def _range(lines: Sequence[Points], *, percent: bool, from_zero: bool, cut: bool
 
 
 def _apart(heights: Sequence[float], *, lowest: float, gap: float = 15) -> list[float]:
-    """Return heights at least `gap` apart, in the same order of size, moved as little as a sweep can."""
+    """Return heights at least `gap` apart, in the same order of size, moved as little as two sweeps can.
+
+    >>> _apart([50, 201, 200], lowest=210)
+    [50, 210, 195]
+    """
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     placed = list(heights)
     for before, after in pairwise(order):
         placed[after] = max(placed[after], placed[before] + gap)
-    excess = max(0.0, placed[order[-1]] - max(lowest, heights[order[-1]]))
-    return [y - excess for y in placed]
+    limit = max(lowest, heights[order[-1]])
+    for index in reversed(order):
+        placed[index] = min(placed[index], limit)
+        limit = placed[index] - gap
+    return placed
