@@ -1,6 +1,7 @@
 """BLEU: how many of the words, and runs of words, that were said are in what people say. No torch here.
 
-Source: Papineni, Roukos, Ward, Zhu, "BLEU: a method for automatic evaluation of machine translation", ACL 2002.
+Source: Papineni, Roukos, Ward, Zhu, "BLEU: a method for automatic evaluation of machine translation", 2002,
+Proceedings of the ACL.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ def bleu(said: Sequence[Words], known: Sequence[Sequence[Words]], *, orders: int
         BP exp(1/N sum_n log p_n),  BP = min(1, exp(1 - r / c))
 
     p_n is the share of the runs of n words that occur in a reference, each at most as often as in that one
-    where it is the most frequent; c counts all words that were said, r those of the references nearest in length,
-    of two equally near ones the shorter. Runs that are longer than every sentence that was said are left out of
-    the mean: there is none of them to be right or wrong.
+    where it is the most frequent; c counts all words that were said, r those of the references nearest in
+    length, of two equally near ones the shorter. Runs that are longer than every sentence that was said are
+    left out of the mean: there is none of them to be right or wrong.
 
     Args:
         said: one sentence a picture.

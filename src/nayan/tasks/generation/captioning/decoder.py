@@ -1,8 +1,8 @@
 """The Transformer that writes: it listens to its own words so far, and looks at the cells of a picture.
 
-Source: Vaswani et al., "Attention is all you need", 2017, arXiv:1706.03762, sections 3.1 to 3.5. What differs:
-each part is normalised before and not after it (Xiong et al. 2020, arXiv:2002.04745), which needs no warm-up to
-be stable; the places of words are learnt, as in their table 3, row E.
+Source: Vaswani et al., "Attention is all you need", 2017, arXiv:1706.03762, sections 3.1 to 3.5. What
+differs: the input of each part is normalised, not its output (Xiong et al. 2020, arXiv:2002.04745), which
+needs no warm-up to be stable; the places of words are learnt, as in their table 3, row E.
 """
 
 # B pictures, N sentences, T words, P words before them, S cells of a map, D values, H heads, V numbers
@@ -48,7 +48,9 @@ class Attention(nn.Module):
         return answer
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (N, S, D) -> (N, H, S, D / H)
+        count, places, dim = x.shape
+        # (N, S, D) -> (N, H, S, D / H)
+        return x.reshape(count, places, self.heads, dim // self.heads).transpose(1, 2)
 
 
 class Block(nn.Module):
@@ -105,9 +107,7 @@ class Decoder(nn.Module):
         dropout: share of values that is dropped while learning.
     """
 
-    def __init__(
-        self, words: int, *, length: int, dim: int, layers: int, heads: int, dropout: float
-    ) -> None:
+    def __init__(self, words: int, *, length: int, dim: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(words, dim)
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)

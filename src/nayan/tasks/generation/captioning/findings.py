@@ -30,8 +30,8 @@ def summary(evaluation: Record) -> Summary:
     verdict = (
         f"Of {percent(metrics['exact'])} of {of} it says word for word one of the true sentences; BLEU-4 is "
         f"{metrics['bleu4']:.3f}.",
-        f"It says {details['sentences']:,} different sentences of {details['words']:,} different words; the true "
-        f"ones have {details['known_words']:,}.",
+        f"It says {details['sentences']:,} different sentences of {details['words']:,} different words; the "
+        f"true ones have {details['known_words']:,}.",
     )
     tiles = (
         Tile("True captions", percent(metrics["exact"]), "word for word", metrics["exact"]),
@@ -50,7 +50,9 @@ def panels(evaluation: Record) -> list[Panel]:
     wrong = [record for record in shown if not record["is_true"]]
     right = [record for record in shown if record["is_true"]]
     return [
-        *_pictures("The worst captions", wrong, "The most words wrong first, and beside it the nearest truth."),
+        *_pictures(
+            "The worst captions", wrong, "The most words wrong first, and beside it the nearest truth."
+        ),
         *_confusions(details),
         *_silence(details),
         *_pictures("True captions", right, "Where there is room: what it says right, the least sure first."),
@@ -114,14 +116,14 @@ def _silence(details: Record) -> list[Panel]:
     return [
         Panel(
             "Words that it never says",
-            f"{details['never_said_count']:,} of the {details['known_words']:,} words of the true sentences, the "
-            "most frequent first.",
+            f"{details['never_said_count']:,} of the {details['known_words']:,} words of the true sentences, "
+            "the most frequent first.",
             table=Table(("Word", "Pictures of which people say it"), rows),
         )
     ]
 
 
 def _numbers(metrics: Record, details: Record) -> Panel:
-    rows = (("True, word for word", f"{metrics['exact']:.4f}"),)
-    rows += tuple((f"BLEU-{order}", f"{metrics[f'bleu{order}']:.4f}") for order in range(1, 5))
+    named = [("True, word for word", "exact"), *((f"BLEU-{order}", f"bleu{order}") for order in range(1, 5))]
+    rows = tuple((name, f"{metrics[key]:.4f}") for name, key in named)
     return Panel("The scores", f"Measured by {details['protocol']}.", table=Table(("", "Score"), rows))

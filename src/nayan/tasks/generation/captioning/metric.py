@@ -69,8 +69,8 @@ class CaptioningMetric:
         number = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         return (
             f"the best sentence of {len(self._judged):,} pictures against {number} true one"
-            f"{'' if number == '1' else 's'} of each; small letters, every sign a word; exact: word for word one "
-            "of them; BLEU of the whole set, not smoothed (Papineni et al. 2002)"
+            f"{'' if number == '1' else 's'} of each; small letters, every sign a word; exact: word for word "
+            "one of them; BLEU of the whole set, not smoothed (Papineni et al. 2002)"
         )
 
     def update(self, predictions: Sequence[Caption], targets: Sequence[Caption]) -> None:

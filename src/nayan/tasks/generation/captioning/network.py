@@ -133,14 +133,15 @@ class Captioner(nn.Module):
         return {"tokens": tokens, "logprob": logprob}
 
     def stages(self) -> list[tuple[str, nn.Module]]:
-        """Return the named steps from the pixels to what is seen; the last one, which also writes, is "head"."""
+        """Return the named steps from the pixels to what is seen; the last, which also writes, is "head"."""
         return list(self._stages)
 
 
 def word_loss(logits: Tensor, tokens: Tensor, *, label_smoothing: float) -> Tensor:
     """Return the mean surprise about each word and each end of sentences, given what stands before it.
 
-    Source: Vinyals et al., "Show and tell", 2014, arXiv:1411.4555, eq. 2; smoothing: Vaswani et al., section 5.4.
+    Source: Vinyals et al., "Show and tell", 2014, arXiv:1411.4555, eq. 2; smoothing: Vaswani et al. (2017),
+    section 5.4.
 
     Args:
         logits: (N, T, V), what follows each number of `tokens` but the last.

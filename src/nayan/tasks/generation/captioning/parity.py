@@ -39,15 +39,15 @@ class CaptionParity:
     def fault(self) -> str:
         """What is wrong, to stand after the name of the file."""
         return (
-            f"says of {1 - self.agree:.1%} of {self.pictures} pictures something else than the trained network, "
-            f"and log-probabilities differ by up to {self.largest:.2e} (allowed {self.tolerance:.0e})"
+            f"says something else of {1 - self.agree:.1%} of {self.pictures} pictures than the "
+            f"trained network, and log-probabilities differ by up to {self.largest:.2e} (allowed {self.tolerance:.0e})"
         )
 
     def __str__(self) -> str:
         """Return how many sentences are the same, and the largest difference."""
         return (
-            f"{100 * self.agree:.0f} % of {self.pictures} captions are the same, log-probabilities differ by at "
-            f"most {self.largest:.1e}"
+            f"{100 * self.agree:.0f} % of {self.pictures} captions are the same, log-probabilities differ by "
+            f"at most {self.largest:.1e}"
         )
 
 

@@ -1,8 +1,8 @@
 """Beam search: the most probable sentences, without looking at all of them.
 
 Source: the width and the division by length as in Wu et al., "Google's neural machine translation system",
-2016, arXiv:1609.08144, section 7, with the plain number of words (their alpha = 1). It runs within the exported
-graph, so that every engine finds the same sentences.
+2016, arXiv:1609.08144, section 7, with the plain number of words (their alpha = 1). It runs within the
+exported graph, so that every engine finds the same sentences.
 """
 
 # B pictures, K beams of each, N = B*K of all, V numbers of the vocabulary, T the most numbers of a sentence

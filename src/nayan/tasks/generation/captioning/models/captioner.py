@@ -5,14 +5,14 @@ arXiv:1411.4555 (one network from pixels to words); Xu et al., "Show, attend and
 (cells of a map are looked at anew for each word); Vaswani et al., "Attention is all you need", 2017,
 arXiv:1706.03762 (the decoder).
 
-    pixels (B, C, h, w) ── small: halved until 7 cells a side remain, or any published backbone ── (B, C', y, x)
-        ── linear, places ── y*x cells ── asked by each of the decoder's blocks
+    pixels (B, C, h, w) ── small: halved until 7 cells a side remain, or a published backbone
+        ── map (B, C', y, x) ── linear, places ── y*x cells ── asked by each of the decoder's blocks
     START a red three ── embedding, places ── block 1 ── block 2 ── norm ── what follows: a red three END
     a block: listen to the words before ── look at the cells ── think; each added to what came in
 
-What differs: the decoder is a Transformer in place of an LSTM; it has two blocks of 128 values where the paper
-has six of 512, which two cores can train; it is normalised before each part (see `decoder`). All sentences of
-a picture are learnt from in each step, so that the picture is looked at once for all of them.
+What differs: the decoder is a Transformer in place of an LSTM; it has two blocks of 128 values where the
+paper has six of 512, which two cores can train; it is normalised before each part (see `decoder`). All
+sentences of a picture are learnt from in each step, so that the picture is looked at once for all of them.
 """
 
 # B pictures, C channels, (h, w) their size, (y, x) that of the last map, D values of a word
