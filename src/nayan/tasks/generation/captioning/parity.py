@@ -40,7 +40,8 @@ class CaptionParity:
         """What is wrong, to stand after the name of the file."""
         return (
             f"says something else of {1 - self.agree:.1%} of {self.pictures} pictures than the "
-            f"trained network, and log-probabilities differ by up to {self.largest:.2e} (allowed {self.tolerance:.0e})"
+            f"trained network, and log-probabilities differ by up to {self.largest:.2e} "
+            f"(allowed {self.tolerance:.0e})"
         )
 
     def __str__(self) -> str:
