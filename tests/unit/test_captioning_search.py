@@ -38,7 +38,7 @@ def search(table: Tensor, width: int) -> tuple[Tensor, Tensor]:
         before = state[0] if state else torch.full_like(words, PAD)
         return table[of, before, words], (words,)
 
-    return beam_search(step, torch.zeros(PICTURES * width), width=width, length=LENGTH)
+    return beam_search(step, torch.zeros(PICTURES * width), words=SPECIAL + WORDS, width=width, length=LENGTH)
 
 
 def every_sentence(table: Tensor) -> list[tuple[float, float, tuple[int, ...]]]:

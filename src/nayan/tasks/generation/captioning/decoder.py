@@ -25,6 +25,7 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
+        self.scale = (dim // heads) ** -0.5
         self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def remember(self, x: Tensor) -> Memory:
@@ -40,7 +41,8 @@ class Attention(nn.Module):
             hidden: (T, S) bool, what must not be seen; None: nothing.
         """
         keys, values = memory
-        weights = self._split(self.query(x)) @ keys.transpose(2, 3) / math.sqrt(keys.shape[3])  # (N, H, T, S)
+        weights = self._split(self.query(x)) @ keys.transpose(2, 3)  # (N, H, T, S)
+        weights = weights * self.scale
         if hidden is not None:
             weights = weights.masked_fill(hidden, torch.finfo(weights.dtype).min)
         found = weights.softmax(dim=3) @ values  # (N, H, T, D / H)
@@ -48,9 +50,9 @@ class Attention(nn.Module):
         return answer
 
     def _split(self, x: Tensor) -> Tensor:
-        count, places, dim = x.shape
-        # (N, S, D) -> (N, H, S, D / H)
-        return x.reshape(count, places, self.heads, dim // self.heads).transpose(1, 2)
+        # (N, S, D) -> (N, H, S, D / H); S and D are constants of an exported graph
+        places, dim = int(x.shape[1]), int(x.shape[2])
+        return x.reshape(-1, places, self.heads, dim // self.heads).transpose(1, 2)
 
 
 class Block(nn.Module):
@@ -79,7 +81,9 @@ class Block(nn.Module):
         keys, values = self.listen.remember(y)
         if said is not None:
             keys, values = torch.cat((said[0], keys), dim=2), torch.cat((said[1], values), dim=2)
-        x = x + self.dropout(self.listen(y, (keys, values), hidden=later(x.shape[1], keys.shape[2], like=x)))
+        x = x + self.dropout(
+            self.listen(y, (keys, values), hidden=later(int(x.shape[1]), int(keys.shape[2]), like=x))
+        )
         x = x + self.dropout(self.look(self.before_looking(x), seen))
         return x + self.dropout(self.think(self.before_thinking(x))), (keys, values)
 
@@ -130,9 +134,9 @@ class Decoder(nn.Module):
             seen: of `remember`, with N rows.
             said: the memory of the words before, that an earlier call gave; () where there are none.
         """
-        before = said[0][0].shape[2] if said else 0
+        before = int(said[0][0].shape[2]) if said else 0
         x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)  # section 3.4
-        x = self.dropout(x + self.places[before : before + tokens.shape[1]])
+        x = self.dropout(x + self.places[before : before + int(tokens.shape[1])])
         memories: list[Memory] = []
         for number, block in enumerate(self.blocks):
             x, memory = block(x, seen[number], said[number] if said else None)

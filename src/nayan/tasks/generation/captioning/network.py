@@ -129,7 +129,9 @@ class Captioner(nn.Module):
             logits, said = decoder(words[:, None], seen, said)
             return F.log_softmax(logits[:, -1].float(), dim=1), tuple(part for each in said for part in each)
 
-        tokens, logprob = beam_search(step, cells[:, 0, 0], width=self.beam, length=self.length)
+        tokens, logprob = beam_search(
+            step, cells, words=decoder.embedding.num_embeddings, width=self.beam, length=self.length
+        )
         return {"tokens": tokens, "logprob": logprob}
 
     def stages(self) -> list[tuple[str, nn.Module]]:

@@ -10,7 +10,6 @@ exported graph, so that every engine finds the same sentences.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ Step = Callable[[Tensor, State], tuple[Tensor, State]]
 """From the last words (N,) and the state, () at first, to log-probabilities (N, V) and the next state."""
 
 
-def beam_search(step: Step, like: Tensor, *, width: int, length: int) -> tuple[Tensor, Tensor]:
+def beam_search(step: Step, like: Tensor, *, words: int, width: int, length: int) -> tuple[Tensor, Tensor]:
     """Return the sentences with the highest mean log-probability of their words and their end.
 
     At each word the `width` best beginnings of each picture are kept; with a width of 1 that is the greedy
@@ -33,6 +32,7 @@ def beam_search(step: Step, like: Tensor, *, width: int, length: int) -> tuple[T
     Args:
         step: one word further.
         like: any float tensor with N rows: says their number and the device.
+        words: V.
         width: K.
         length: T, END included; 2 or more.
 
@@ -40,45 +40,39 @@ def beam_search(step: Step, like: Tensor, *, width: int, length: int) -> tuple[T
         (B, K, T) int64 numbers, PAD after END, the best sentence first; and (B, K), the log-probabilities of
         the sentences. Where there are fewer than K sentences, the rest have impossible ones.
     """
-    total = like.new_zeros(like.shape[0]).reshape(-1, width)  # (B, K)
-    first = total.new_full((1, width), IMPOSSIBLE)
-    first[:, 0] = 0
-    total = total + first  # all beams of a picture begin alike, so only one of them does
+    over, first, later, last = (mask.to(like.device) for mask in _masks(words))
+    alike = torch.tensor([0.0] + [IMPOSSIBLE] * (width - 1), device=like.device)
+    count = like.new_zeros(like.shape[0], dtype=torch.float32)  # (N,)
+    total = count.reshape(-1, width) + alike  # (B, K): all beams of a picture begin alike, so only one does
     offset = width * torch.arange(total.shape[0], device=like.device)[:, None]
-    words = torch.full_like(total, START, dtype=torch.int64).flatten()  # (N,)
-    ended, count = words == END, total.flatten() * 0
+    now = torch.full_like(count, START, dtype=torch.int64)
+    ended = now == END
     state: State = ()
-    said: list[Tensor] = []
+    said = now[:, None]
     for number in range(length):
-        logprob, state = step(words, state)
-        size = logprob.shape[1]
-        may, over = _allowed(number, length, like=logprob), _only(PAD, like=logprob)
+        logprob, state = step(now, state)
+        may = last if number == length - 1 else later if number else first
         logprob = torch.where(ended[:, None], over, logprob.float() + may)
         count = count + torch.where(ended, 0.0, 1.0)
-        totals = total[:, :, None] + logprob.reshape(-1, width, size)  # (B, K, V)
+        totals = total[:, :, None] + logprob.reshape(-1, width, words)  # (B, K, V)
         means = totals / count.reshape(-1, width, 1)
         _, chosen = means.flatten(1).topk(width)  # (B, K) of K*V
         total = totals.flatten(1).gather(1, chosen)
-        rows = (torch.div(chosen, size, rounding_mode="floor") + offset).flatten()
-        words = (chosen % size).flatten()
-        ended, count = ended[rows] | (words == END), count[rows]
+        beams = torch.div(chosen, words, rounding_mode="floor")
+        rows, now = (beams + offset).flatten(), (chosen - beams * words).flatten()
+        ended, count = ended[rows] | (now == END), count[rows]
         state = tuple(each[rows] for each in state)
-        said = [each[rows] for each in said] + [words]
-    return torch.stack(said, dim=1).reshape(-1, width, length), total
+        said = torch.cat((said[rows], now[:, None]), dim=1)
+    return said[:, 1:].reshape(-1, width, length), total
 
 
-def _allowed(number: int, length: int, *, like: Tensor) -> Tensor:
-    """Return (V,): 0 for what may be said as word `number`, else the log-probability of the impossible."""
-    if number == length - 1:
-        return _only(END, like=like)
-    mask: Any = like.new_zeros(like.shape[1], dtype=torch.float32)
-    mask[:SPECIAL] = IMPOSSIBLE
-    if number > 0:
-        mask[END] = 0
-    return mask  # type: ignore[no-any-return]
+def _masks(words: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return four (V,) of 0 for what may be said, else the log-probability of the impossible.
 
-
-def _only(number: int, *, like: Tensor) -> Tensor:
-    mask = like.new_full((like.shape[1],), IMPOSSIBLE, dtype=torch.float32)
-    mask[number] = 0
-    return mask
+    After the end, as the first word, as a later one, as the last. They are constants of an exported graph.
+    """
+    usual = [IMPOSSIBLE] * SPECIAL + [0.0] * (words - SPECIAL)
+    only = [[IMPOSSIBLE] * number + [0.0] + [IMPOSSIBLE] * (words - number - 1) for number in (PAD, END)]
+    later = [*usual[:END], 0.0, *usual[END + 1 :]]
+    over, first, middle, last = (torch.tensor(each) for each in (only[0], usual, later, only[1]))
+    return over, first, middle, last
