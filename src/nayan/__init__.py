@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nayan.api.bundles import check_bundle, export
+    from nayan.api.captioning import caption
     from nayan.api.data import convert, doctor, sample, split
     from nayan.api.generating import generate
     from nayan.api.inside import explain, models
@@ -39,6 +40,7 @@ _ADDRESSES = {
     "Predictor": "nayan.runtime.predictor",
     "Run": "nayan.training.run",
     "Story": "nayan.core.story",
+    "caption": "nayan.api.captioning",
     "check_bundle": "nayan.api.bundles",
     "convert": "nayan.api.data",
     "demo": "nayan.api.trying",
@@ -74,6 +76,7 @@ __all__ = [
     "Predictor",
     "Run",
     "Story",
+    "caption",
     "check_bundle",
     "convert",
     "demo",
