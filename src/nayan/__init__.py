@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nayan.api.augmenting import augment
     from nayan.api.bundles import check_bundle, export
     from nayan.api.captioning import caption
     from nayan.api.data import convert, doctor, sample, split
@@ -41,6 +42,7 @@ _ADDRESSES = {
     "Run": "nayan.training.run",
     "Story": "nayan.core.story",
     "caption": "nayan.api.captioning",
+    "augment": "nayan.api.augmenting",
     "check_bundle": "nayan.api.bundles",
     "convert": "nayan.api.data",
     "demo": "nayan.api.trying",
@@ -76,6 +78,7 @@ __all__ = [
     "Predictor",
     "Run",
     "Story",
+    "augment",
     "caption",
     "check_bundle",
     "convert",

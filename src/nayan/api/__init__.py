@@ -4,6 +4,7 @@ The command line parses into these functions, and `import nayan` shows them. Wha
 need (torch, pydantic, ONNX Runtime) is imported inside them, so that each starts as fast as it can.
 """
 
+from nayan.api.augmenting import augment
 from nayan.api.bundles import check_bundle, export
 from nayan.api.captioning import caption
 from nayan.api.data import convert, doctor, sample, split
@@ -20,6 +21,7 @@ from nayan.api.using import load, predict, val, watch
 from nayan.api.verifying import verify, verify_pairs
 
 __all__ = [
+    "augment",
     "caption",
     "check_bundle",
     "convert",
