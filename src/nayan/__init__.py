@@ -16,7 +16,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nayan.api.augmenting import augment
     from nayan.api.bundles import check_bundle, export
+    from nayan.api.captioning import caption
     from nayan.api.data import convert, doctor, sample, split
     from nayan.api.generating import generate
     from nayan.api.inside import explain, models
@@ -39,6 +41,8 @@ _ADDRESSES = {
     "Predictor": "nayan.runtime.predictor",
     "Run": "nayan.training.run",
     "Story": "nayan.core.story",
+    "caption": "nayan.api.captioning",
+    "augment": "nayan.api.augmenting",
     "check_bundle": "nayan.api.bundles",
     "convert": "nayan.api.data",
     "demo": "nayan.api.trying",
@@ -74,6 +78,8 @@ __all__ = [
     "Predictor",
     "Run",
     "Story",
+    "augment",
+    "caption",
     "check_bundle",
     "convert",
     "demo",

@@ -4,7 +4,9 @@ The command line parses into these functions, and `import nayan` shows them. Wha
 need (torch, pydantic, ONNX Runtime) is imported inside them, so that each starts as fast as it can.
 """
 
+from nayan.api.augmenting import augment
 from nayan.api.bundles import check_bundle, export
+from nayan.api.captioning import caption
 from nayan.api.data import convert, doctor, sample, split
 from nayan.api.generating import generate
 from nayan.api.inside import explain, models
@@ -19,6 +21,8 @@ from nayan.api.using import load, predict, val, watch
 from nayan.api.verifying import verify, verify_pairs
 
 __all__ = [
+    "augment",
+    "caption",
     "check_bundle",
     "convert",
     "demo",

@@ -26,6 +26,7 @@ _TRAINING_PACKAGES = {
     "jinja2",
     "onnx",
     "pytorch_metric_learning",
+    "scipy",
 }
 
 

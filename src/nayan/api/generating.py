@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from PIL import Image as PillowImage
 
 from nayan.api.common import Place
 from nayan.core.errors import ConfigError
+from nayan.runtime.fsio import safe_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +113,7 @@ def _write(
     rows = []
     for number, picture in enumerate(pictures):
         name = "" if labels is None else classes[labels[number]]
-        stem = f"{_safe(name)}_" if name else ""
+        stem = f"{safe_name(name)}_" if name else ""
         file = folder / f"{stem}{seed}_{number:04d}.png"
         PillowImage.fromarray(picture).save(file)
         row: dict[str, Any] = {"file": str(file), "seed": seed, "number": number}
@@ -149,12 +149,3 @@ def _write_together(pictures: list[Image], folder: Path, *, columns: int, way: b
         first.save(folder / "way.gif", save_all=True, append_images=others, duration=FILM_MS, loop=0)
         rows.append({"file": str(folder / "way.gif"), "kind": "way"})
     return rows
-
-
-def _safe(name: str) -> str:
-    """Return the name of a class as a part of a file's name.
-
-    >>> _safe("t-shirt / top")
-    't-shirt_top'
-    """
-    return re.sub(r"[^\w-]+", "_", name).strip("_")[:60] or "class"

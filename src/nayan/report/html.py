@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from nayan.core.errors import DataError, MissingExtra
 from nayan.core.svg import visible
 from nayan.core.types import Image
-from nayan.report.page import make_page
+from nayan.report.page import Page, make_page
 from nayan.report.record import read_run
 
 if TYPE_CHECKING:
@@ -46,12 +46,24 @@ def write_report(run: Path) -> Path:
             f"{run} {what}: config.yaml, events.jsonl, results.csv or evaluation/ is needed",
             hint="give the folder that `nayan train` named at its end, such as runs/classify/lenet",
         )
-    environment = _environment()
-    environment.globals["picture"] = lambda name: _data_uri(run / "evaluation", str(name))
-    text = environment.get_template("report.html.j2").render(page=make_page(record))
     path = run / "report.html"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(render(make_page(record), run / "evaluation"), encoding="utf-8")
     return path
+
+
+def render(page: Page, pictures: Path) -> str:
+    """Return a page as HTML.
+
+    Args:
+        page: what is told.
+        pictures: the folder of the pictures that its panels name; they are put into the page.
+
+    Raises:
+        MissingExtra: if Jinja2 is not installed.
+    """
+    environment = _environment()
+    environment.globals["picture"] = lambda name: _data_uri(pictures, str(name))
+    return environment.get_template("report.html.j2").render(page=page)
 
 
 def _environment() -> Environment:

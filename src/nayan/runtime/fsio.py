@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -66,6 +67,15 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def safe_name(name: str) -> str:
+    """Return any name, such as that of a class, as a part of a file's name.
+
+    >>> safe_name("t-shirt / top")
+    't-shirt_top'
+    """
+    return re.sub(r"[^\w-]+", "_", name).strip("_")[:60] or "class"
 
 
 def recover(path: Path) -> bool:

@@ -13,6 +13,8 @@ Features = NDArray[np.float32]
 
 NEIGHBOURS = 3
 """Whose distance is the reach of a picture, for precision and recall (Kynkäänniemi et al. 2019)."""
+AT_ONCE = 1_000
+"""Points whose distances to a crowd are in memory together."""
 
 
 def kid(real: Features, drawn: Features) -> float:
@@ -95,11 +97,51 @@ def precision_recall(real: Features, drawn: Features) -> tuple[float, float]:
     >>> precision > 0.9, recall < 0.4
     (True, True)
     """
-    a, b = _checked(real, drawn, least=NEIGHBOURS + 1)
-    across = squared_distances(a, b)  # (N, M)
-    precision = float((across <= _reach(a)[:, None]).any(0).mean())
-    recall = float((across <= _reach(b)[None]).any(1).mean())
-    return precision, recall
+    _checked(real, drawn, least=NEIGHBOURS + 1)
+    return float(lies_among(drawn, real).mean()), float(lies_among(real, drawn).mean())
+
+
+def lies_among(points: Features, crowd: Features) -> NDArray[np.bool_]:
+    """Return which of (M, D) points lie within the reach of one of (N, D) others, as (M,) booleans.
+
+    The reach of one is the distance to its third nearest neighbour in its own crowd.
+
+    Raises:
+        ShapeError: if they have not as many features.
+        DataError: for a crowd of 3 or less.
+
+    Source: Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 1.
+
+    >>> crowd = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    >>> lies_among(np.array([[0.0, 0.0], [9.0, 9.0]], np.float32), crowd).tolist()
+    [True, False]
+    """
+    a, b = _checked(crowd, points, least=NEIGHBOURS + 1, few=True)
+    reach = _reach(a)[:, None]
+    parts = [b[at : at + AT_ONCE] for at in range(0, len(b), AT_ONCE)]
+    found = [(squared_distances(a, part) <= reach).any(0) for part in parts]
+    return np.concatenate(found) if found else np.zeros(0, np.bool_)
+
+
+def nearest(points: Features, crowd: Features) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the nearest of (N, D) others to each of (M, D) points: which one, and how far, (M,) each.
+
+    Raises:
+        ShapeError: if they have not as many features.
+        DataError: for an empty crowd.
+
+    >>> crowd = np.array([[4.0, 4.0], [0.0, 3.0]], np.float32)
+    >>> rows, far = nearest(np.array([[0.0, 1.0]], np.float32), crowd)
+    >>> rows.tolist(), far.tolist()
+    ([1], [2.0])
+    """
+    a, b = _checked(crowd, points, least=1, few=True)
+    rows, far = [np.zeros(0, np.int64)], [np.zeros(0)]
+    for at in range(0, len(b), AT_ONCE):
+        apart = squared_distances(b[at : at + AT_ONCE], a)
+        rows.append(apart.argmin(1))
+        far.append(np.sqrt(apart.min(1)))
+    return np.concatenate(rows), np.concatenate(far)
 
 
 def squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -137,11 +179,12 @@ def _narrow(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _checked(
-    real: Features, drawn: Features, least: int = 2
+    real: Features, drawn: Features, least: int = 2, *, few: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both in double precision; with `few` any number of drawn ones will do."""
     if real.ndim != 2 or drawn.ndim != 2 or real.shape[1] != drawn.shape[1]:
         raise ShapeError(f"features are (N, D) and (M, D), got {real.shape} and {drawn.shape}")
-    if min(len(real), len(drawn)) < least:
+    if len(real) < least or (len(drawn) < least and not few):
         raise DataError(
             f"{len(real)} real and {len(drawn)} drawn pictures: how far apart they are takes {least} of each",
             hint="give more pictures",

@@ -1,0 +1,1 @@
+"""Drawn pictures for small sets: which are worth learning from, and whether they helped."""
