@@ -19,6 +19,6 @@ def test_every_model_is_proposed_for_a_verb_that_there_is(card: TaskCard) -> Non
 
 
 def test_each_way_of_making_pictures_has_its_own_verb() -> None:
-    models = ("dcgan", "cyclegan", "super_resolution", "inpainting", "fast_style")
+    models = ("dcgan", "cyclegan", "super_resolution", "inpainting", "fast_style", "captioner")
     verbs = [use_of("generate", model, path="RUN").split()[1] for model in models]
-    assert verbs == ["generate", "translate", "upscale", "inpaint", "stylize"]
+    assert verbs == ["generate", "translate", "upscale", "inpaint", "stylize", "caption"]

@@ -21,6 +21,7 @@ MODELS: Catalog[Entry] = Catalog(
             fitted={"words": "how many there are", "length": "of the longest sentence"},
             fixed_size=True,
             own_backbones=("small",),
+            use="nayan caption {model} PICTURE...",
         )
     ],
 )
