@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nayan.api.augmenting import augment
     from nayan.api.bundles import check_bundle, export
+    from nayan.api.captioning import caption
     from nayan.api.data import convert, doctor, sample, split
     from nayan.api.generating import generate
     from nayan.api.inside import explain, models
@@ -40,6 +41,7 @@ _ADDRESSES = {
     "Predictor": "nayan.runtime.predictor",
     "Run": "nayan.training.run",
     "Story": "nayan.core.story",
+    "caption": "nayan.api.captioning",
     "augment": "nayan.api.augmenting",
     "check_bundle": "nayan.api.bundles",
     "convert": "nayan.api.data",
@@ -77,6 +79,7 @@ __all__ = [
     "Run",
     "Story",
     "augment",
+    "caption",
     "check_bundle",
     "convert",
     "demo",

@@ -389,6 +389,31 @@ def test_names_at_the_ends_of_lines_do_not_cover_each_other() -> None:
     assert heights[-1] <= 245
 
 
+def test_a_start_far_above_the_rest_leaves_the_drawing_where_it_may() -> None:
+    points = [(1.0, 9.0), *((float(x), 0.1) for x in range(2, 8))]
+    whole, cut = (line_chart({"kid": points}, title="KID", cut=may) for may in (False, True))
+    assert "epoch 1, kid: 9" in whole
+    assert "epoch 1, kid" not in cut
+    assert "epoch 2, kid: 0.1" in cut
+    assert line_chart({"kid": points[1:]}, title="KID", cut=True) == line_chart(
+        {"kid": points[1:]}, title="KID"
+    )
+
+
+def test_an_axis_may_begin_near_its_numbers() -> None:
+    points = [(1.0, 28.0), (2.0, 29.0)]
+    assert ">0<" in line_chart({"psnr": points}, title="PSNR in dB")
+    assert ">0<" not in line_chart({"psnr": points}, title="PSNR in dB", from_zero=False)
+
+
+def test_nothing_is_said_of_changes_by_chance_where_there_were_none(run: Path) -> None:
+    (run / "evaluation" / "augmented.jpg").write_bytes(b"")
+    assert "recoloured by chance" in written(run)
+    options = (run / "config.yaml").read_text(encoding="utf-8")
+    (run / "config.yaml").write_text(f"{options}\naugment: none  # option\n", encoding="utf-8")
+    assert "nothing was changed by chance" in written(run)
+
+
 def test_panels_with_a_picture_of_their_own_are_shown(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     panel = Panel("Painted", image=np.zeros((2, 2, 3), np.uint8))
     monkeypatch.setattr("nayan.tasks.classification.draw.panels", lambda _: [panel])

@@ -6,6 +6,7 @@ need (torch, pydantic, ONNX Runtime) is imported inside them, so that each start
 
 from nayan.api.augmenting import augment
 from nayan.api.bundles import check_bundle, export
+from nayan.api.captioning import caption
 from nayan.api.data import convert, doctor, sample, split
 from nayan.api.generating import generate
 from nayan.api.inside import explain, models
@@ -21,6 +22,7 @@ from nayan.api.verifying import verify, verify_pairs
 
 __all__ = [
     "augment",
+    "caption",
     "check_bundle",
     "convert",
     "demo",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 MOST = 1_000_000
 FILM_MS = 80
 """Milliseconds that each picture of a way is shown."""
+MOST_COLUMNS = 30
+"""Of a sheet on which each class has one."""
 
 
 def generate(
@@ -85,7 +88,10 @@ def generate(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     rows = _write(pictures, folder, seed=seed, labels=labels, classes=spec.classes)
-    return rows + _write_together(pictures, folder, grid=grid, way=interpolate)
+    in_turn = len(spec.classes) if labels is not None and label is None and not interpolate else 0
+    return rows + _write_together(
+        pictures, folder, columns=_columns(n, in_turn=in_turn) if grid else 0, way=interpolate
+    )
 
 
 def _check_draws(spec: Spec) -> None:
@@ -115,12 +121,25 @@ def _write(
     return rows
 
 
-def _write_together(pictures: list[Image], folder: Path, *, grid: bool, way: bool) -> list[dict[str, Any]]:
+def _columns(n: int, *, in_turn: int) -> int:
+    """Return the columns of a sheet of n pictures: one a class where they come in turn, else about a square.
+
+    >>> [_columns(n, in_turn=0) for n in (1, 7, 16, 40, 64)], _columns(40, in_turn=10)
+    ([1, 3, 4, 8, 8], 10)
+    """
+    if 1 < in_turn <= min(n, MOST_COLUMNS):
+        return in_turn
+    square = math.ceil(n**0.5)
+    whole = (columns for columns in range(square, 2 * square) if n % columns == 0)  # the last row is full
+    return next(whole, square)
+
+
+def _write_together(pictures: list[Image], folder: Path, *, columns: int, way: bool) -> list[dict[str, Any]]:
+    """Write a sheet of so many columns, none for 0, and a film of a way."""
     from nayan.tasks.generation.mosaic import mosaic
 
     rows = []
-    if grid:
-        columns = max(1, round(len(pictures) ** 0.5))
+    if columns:
         PillowImage.fromarray(mosaic(pictures, columns=columns)).save(folder / "grid.png")
         rows.append({"file": str(folder / "grid.png"), "kind": "grid"})
     if way:

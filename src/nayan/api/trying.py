@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nayan.api.common import Place
 from nayan.api.data import doctor, sample
+from nayan.api.generating import generate
 from nayan.api.learning import train
 from nayan.api.using import predict
 from nayan.core.events import Listener
@@ -35,12 +37,16 @@ DEMOS: dict[str, dict[str, Any]] = {
         "ema": 0.95,
     },
     "embedding": {"model": "supcon", "weights": "none", "imgsz": 32, "epochs": 12},
-    "generation": {"model": "dcgan", "epochs": 24},
+    "generation": {"task": "generate", "model": "dcgan", "imgsz": 28, "batch": 32, "epochs": 24},
 }
 """How the demo of each task trains: each within two minutes on two cores. A detector that sees
 each picture 14 times has no time to learn from quarters and scales, and few steps to average over."""
 
+FORMATS = {"generation": "pictures"}
+"""In which format the sample is written where that is not the usual one of the task."""
+
 _SHOWN = 12  # pictures of the test split that are predicted
+_DRAWN = 64  # pictures that a generator draws
 
 
 def demo(
@@ -60,16 +66,17 @@ def demo(
     Raises:
         NotFound: for a task that there is not.
     """
-    options = DEMOS[by_verb(task).name]
+    name = by_verb(task).name
     begun = time.perf_counter()
     folder = Path(out) if out is not None else _free_folder("demo")
-    data = sample(task, folder / "data")
+    data = sample(task, folder / "data", format=FORMATS.get(name))
     if on_event is not None:
         on_event({"event": "note", "text": f"sample data written to {data}"})
-        for finding in doctor(data).findings:
+        for finding in doctor(data, task=DEMOS[name].get("task")).findings:
             on_event({"event": "note", "text": f"doctor: {finding.message}"})
-    run = train(data, on_event=on_event, out=folder / "run", **options)
-    picture = _annotated(run.bundle, data, folder / "predictions")
+    run = train(data, on_event=on_event, out=folder / "run", **DEMOS[name])
+    look = _drawn if name == "generation" else partial(_annotated, data=data)
+    picture = look(run.bundle, out=folder / "predictions")
     return {
         "task": run.task,
         "model": run.model,
@@ -85,7 +92,12 @@ def demo(
     }
 
 
-def _annotated(bundle: Path, data: Path, out: Path) -> Path:
+def _drawn(bundle: Path, *, out: Path) -> Path:
+    """Write pictures out of noise; return the sheet of all."""
+    return Path(generate(bundle, _DRAWN, out=out, grid=True)[-1]["file"])
+
+
+def _annotated(bundle: Path, *, data: Path, out: Path) -> Path:
     """Write annotated pictures of the test split; return the one that shows most."""
     from nayan.data.splits import read_split
 

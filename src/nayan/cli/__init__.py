@@ -30,6 +30,7 @@ VERBS = {
     "translate": "turn pictures of one domain into pictures of another, such as summer into winter",
     "stylize": "paint what a photograph shows in the style of another picture",
     "generate": "draw pictures with a trained generator",
+    "caption": "say in a sentence what pictures show",
     "augment": "train a generator on a small set, and say whether what it draws helps a classifier",
     "explain": "look inside a network: layers, filters, feature maps, Grad-CAM",
     "export": "turn a trained model into ONNX or OpenVINO, and prove that it answers alike",

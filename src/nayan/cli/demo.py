@@ -10,6 +10,10 @@ from cyclopts import Parameter
 from nayan.cli.output import COMMON, Common, Output
 from nayan.cli.val import scores_text
 
+USUAL = "a folder a class, boxes in COCO, YOLO, VOC, ..., or masks"
+DATA = {"compare": "a folder for each person, product, ...", "generate": "any folder of pictures"}
+"""What pictures of one's own may look like, by the task of the demo."""
+
 
 def demo(
     *,
@@ -39,7 +43,7 @@ def demo(
         f"look at      {result['picture']}",
         "",
         "now with pictures of your own:",
-        "  nayan doctor PICTURES        a folder a class, boxes in COCO, YOLO, VOC, ..., or masks",
-        "  nayan train PICTURES",
+        f"  nayan doctor PICTURES        {DATA.get(task, USUAL)}",
+        f"  nayan train PICTURES{' --task generate' if task == 'generate' else ''}",
     ]
     return common.output(result, "\n".join(lines))

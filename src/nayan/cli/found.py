@@ -88,6 +88,8 @@ def _lines(record: Mapping[str, Any]) -> list[str]:
     ['a.jpg: sky 40 %']
     >>> _lines({"source": "a.jpg", "predictions": [{"embedding": [0.6, 0.8]}]})
     ['a.jpg: 2 values: 0.600 0.800']
+    >>> _lines({"source": "a.jpg", "predictions": [{"picture": [480, 640]}]})
+    ['a.jpg: a picture of 640 x 480 px']
     """
     shown = ", ".join(map(_row, record["predictions"]))
     first = f"{record['source']}: {shown or 'nothing above the threshold'}"
@@ -95,7 +97,10 @@ def _lines(record: Mapping[str, Any]) -> list[str]:
 
 
 def _row(row: Mapping[str, Any]) -> str:
-    """Return a row as text: a class with how sure or large it is, or the beginning of a vector."""
+    """Return a row as text: a class with how sure or large it is, the beginning of a vector, or a size."""
+    if "picture" in row:
+        height, width = row["picture"]
+        return f"a picture of {width} x {height} px"
     if "embedding" not in row:
         return f"{row['label']} {_amount(row)}"
     values = row["embedding"]
@@ -142,5 +147,7 @@ def _cell(row: Mapping[str, Any], column: str) -> Any:
         return row["box"][_CORNERS.index(column)]
     if "embedding" in row:
         return f"{row['embedding'][int(column[1:])]:.6f}"
+    if column == "picture" and row:
+        return "x".join(map(str, row["picture"]))  # height x width
     value = row.get(column, "")
     return f"{value:.6f}" if column in ("score", "share") and row else value

@@ -316,7 +316,7 @@ def run_document(run: Any) -> dict[str, Any]:
 def run_text(run: Any) -> str:
     """Return the headline scores, where everything is, and what to do next."""
     from nayan.cli.val import scores_text
-    from nayan.tasks import by_verb
+    from nayan.tasks import by_verb, use_of
 
     lines = [f"{run.model}, {run.split}:", scores_text(run.metrics), "", f"run     {run.folder}"]
     if run.report:
@@ -326,7 +326,7 @@ def run_text(run: Any) -> str:
             f"model   {run.bundle}",
             "",
             "next:",
-            f"  nayan predict {run.folder} PICTURE...",
+            f"  {use_of(run.task, run.model, path=str(run.folder))}",
             f"  nayan explain {run.folder} PICTURE --what {by_verb(run.task).look}",
             f"  nayan export {run.folder} --to openvino",
         ]

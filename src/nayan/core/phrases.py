@@ -59,6 +59,15 @@ def several(names: Sequence[str], *, noun: str = "classes") -> str:
     return f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
+def only(count: int, done: str) -> str:
+    """Return that so few pictures were looked at, or whatever was `done` with them.
+
+    >>> only(1, "judged"), only(7, "looked at")
+    ('Only one picture was judged', 'Only 7 pictures were looked at')
+    """
+    return f"Only one picture was {done}" if count == 1 else f"Only {count:,} pictures were {done}"
+
+
 def pictures_of(count: int | None, split: str) -> str:
     """Return "the 40 test pictures".
 

@@ -24,7 +24,7 @@ CELL = "var(--cell, #f1f4f7)"
 GOOD = "var(--good, #2a6fbb)"
 BAD = "var(--bad, #d9622b)"
 ON_FILL = "var(--on-fill, #ffffff)"
-SERIES = (GOOD, BAD, "var(--third, #3c9a72)", "var(--fourth, #8a5fb5)")
+SERIES = (GOOD, BAD, "var(--third, #3c9a72)", "var(--fourth, #8a5fb5)", "var(--fifth, #a8781c)")
 
 
 def escape(text: object) -> Svg:

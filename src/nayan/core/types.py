@@ -70,20 +70,25 @@ class Domain(Label):
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What a picture shows, in words.
+    """What a picture shows, in words: ground truth and prediction alike.
 
     Attributes:
-        texts: one or more sentences, each describing the whole picture, without white space around it.
+        texts: one or more sentences, each describing the whole picture, without white space around it; of a
+            prediction the best first.
+        scores: of each, in [0, 1]; None for ground truth.
 
     >>> Caption(("a red three", "the digit 3 in red")).texts[0]
     'a red three'
     """
 
     texts: tuple[str, ...]
+    scores: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.texts:
             raise ShapeError("a caption has one sentence or more, got none")
+        if self.scores is not None and len(self.scores) != len(self.texts):
+            raise ShapeError(f"{len(self.texts)} sentences need as many scores, got {len(self.scores)}")
         for text in self.texts:
             if not text or text != text.strip():
                 raise ShapeError(f"a caption is a sentence without white space around it, got {text!r}")
@@ -306,7 +311,7 @@ class Translation:
 
 Target = Label | Boxes | MaskSource | SemanticMask | Caption | Original | None  # Identity, Domain: Labels
 """Ground truth. A sample of segmentation has a `MaskSource`; a `SemanticMask` is what was read from it."""
-Prediction = ClassScores | Boxes | SemanticMask | Embedding | Picture | Translation
+Prediction = ClassScores | Boxes | SemanticMask | Embedding | Caption | Picture | Translation
 
 
 @dataclass(frozen=True, slots=True)

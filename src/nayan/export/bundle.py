@@ -16,6 +16,7 @@ from nayan.core.errors import ConfigError, DataError, ExportError, NayanError
 from nayan.core.registry import resolve
 from nayan.core.types import (
     Boxes,
+    Caption,
     ClassScores,
     Embedding,
     Image,
@@ -262,12 +263,14 @@ def _labelled(spec: Spec, reference: Backend, data: Sequence[Sample]) -> Sequenc
     ]
 
 
-def _as_truth(prediction: Prediction) -> Label | Boxes | SemanticMask:
+def _as_truth(prediction: Prediction) -> Label | Boxes | SemanticMask | Caption:
     """Return a prediction as if it were the truth; boxes of which none is shown are none."""
     if isinstance(prediction, ClassScores):
         return Label(prediction.label)
     if isinstance(prediction, SemanticMask):
         return replace(prediction, scores=None)
+    if isinstance(prediction, Caption):
+        return Caption(prediction.texts[:1])
     if isinstance(prediction, Picture | Translation):
         raise DataError("a picture that was drawn is no truth to compare with", hint="give --data")
     if isinstance(prediction, Embedding):

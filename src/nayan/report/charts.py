@@ -28,6 +28,13 @@ Points = Sequence[tuple[float, float]]
 LEFT = 58
 """Room for the numbers of the vertical axis in px."""
 
+BOLD = 1.12
+"""How much wider bold letters are."""
+
+STEEP, ABOVE = 12, 3
+"""Where the first half of the epochs is so many times higher than the second, it would press that one flat:
+the drawing may then end at `ABOVE` times the second."""
+
 MAX_DOTS = 60
 """Lines of more points than this carry no dots, so that the page stays small."""
 
@@ -48,6 +55,8 @@ def line_chart(
     best: float | None = None,
     rounds: Sequence[Stretch] = (),
     percent: bool = False,
+    from_zero: bool = True,
+    cut: bool = False,
     size: Size = (284, 500),
 ) -> Svg:
     """Draw one line a series over the epochs, each named at its end where there are several.
@@ -58,14 +67,17 @@ def line_chart(
         best: the epoch whose weights were kept.
         rounds: shaded in turn and named, where there is more than one.
         percent: whether values are shares in [0, 1].
+        from_zero: whether the vertical axis of values that are not negative begins at 0.
+        cut: whether a start far above the rest may leave the drawing at its top.
         size: (height, width) in pixels.
     """
     epochs = [x for points in series.values() for x, _ in points]
-    margin = min(126.0, 1.12 * max(text_width(name) for name in series)) + 16 if len(series) > 1 else 14
+    widest = max(BOLD * text_width(name) for name in series)
+    margin = min(max(126.0, 0.34 * size[1]), widest) + 16 if len(series) > 1 else 14
     bottom, right = size[0] - 44, size[1] - margin
     frame = Frame(
         (min(epochs), max(*epochs, min(epochs) + 1)),
-        _range([y for points in series.values() for _, y in points], percent=percent),
+        _range(list(series.values()), percent=percent, from_zero=from_zero, cut=cut),
         (LEFT, 30, right, bottom),
     )
     whole = [t for t in ticks(*frame.x_range, count=max(2, round(size[1] / 70))) if t == round(t)]
@@ -79,7 +91,7 @@ def line_chart(
         colour = SERIES[number % len(SERIES)]
         parts += _line(name, points, frame, colour=colour, percent=percent)
         if len(series) > 1:
-            shown = shorten(name, margin - 12)
+            shown = shorten(name, margin - 12, 12 * BOLD)
             parts.append(label(shown, right + 8, y + 4, fill=colour, font_weight=600))
     return document(parts, width=size[1], height=size[0], title=title)
 
@@ -100,12 +112,14 @@ def _best(epoch: float, frame: Frame) -> list[Svg]:
 
 
 def _line(name: str, points: Points, frame: Frame, *, colour: str, percent: bool) -> list[Svg]:
+    top = frame.y_range[1]
     path = " ".join(
-        f"{'L' if i else 'M'}{frame.x(x):.1f} {frame.y(y):.1f}" for i, (x, y) in enumerate(points)
+        f"{'L' if i else 'M'}{frame.x(x):.1f} {frame.y(y):.1f}"
+        for i, (x, y) in enumerate(_from_the_top(points, top))
     )
     parts = [element("path", d=path, fill="none", stroke=colour, stroke_width=2.25, stroke_linejoin="round")]
     if len(points) <= MAX_DOTS:
-        for x, y in points:
+        for x, y in (point for point in points if point[1] <= top):
             told = f"epoch {x:g}, {name}: {f'{y:.2%}' if percent else f'{y:.4g}'}"
             dot = element(
                 "circle", element("title", escape(told)), cx=frame.x(x), cy=frame.y(y), r=3, fill=colour
@@ -130,22 +144,46 @@ def _bands(rounds: Sequence[Stretch], frame: Frame) -> list[Svg]:
     return parts
 
 
-def _range(values: Sequence[float], *, percent: bool) -> tuple[float, float]:
+def _from_the_top(points: Points, top: float) -> Points:
+    """Return a curve from where it comes down to `top` for the last time.
+
+    >>> _from_the_top([(1, 9.0), (2, 1.0), (3, 1.0)], 5.0)
+    [(1.5, 5.0), (2, 1.0), (3, 1.0)]
+    """
+    above = max((i for i, (_, y) in enumerate(points) if y > top), default=-1)
+    if above < 0 or above + 1 == len(points):
+        return points
+    (x0, y0), (x1, y1) = points[above], points[above + 1]
+    return [(x0 + (x1 - x0) * (y0 - top) / (y0 - y1), top), *points[above + 1 :]]
+
+
+def _range(lines: Sequence[Points], *, percent: bool, from_zero: bool, cut: bool) -> tuple[float, float]:
     """Return borders with some air: scores up to 1, losses down to 0, anything else around itself."""
+    values = [y for points in lines for _, y in points]
     low, high = min(values), max(values)
     if percent:
         return (max(0.0, int(10 * low - 0.5) / 10), 1.0)
-    if low >= 0:
+    later = max(y for points in lines for _, y in points[len(points) // 2 :])
+    if cut and low >= 0 and high > STEEP * later > 0:
+        return (0.0, ABOVE * later)
+    if low >= 0 and from_zero:
         return (0.0, 1.06 * high or 1.0)
     air = 0.06 * (high - low) or 1.0
     return (low - air, high + air)
 
 
 def _apart(heights: Sequence[float], *, lowest: float, gap: float = 15) -> list[float]:
-    """Return heights at least `gap` apart, in the same order of size, moved as little as a sweep can."""
+    """Return heights at least `gap` apart, in the same order of size, moved as little as two sweeps can.
+
+    >>> _apart([50, 201, 200], lowest=210)
+    [50, 210, 195]
+    """
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     placed = list(heights)
     for before, after in pairwise(order):
         placed[after] = max(placed[after], placed[before] + gap)
-    excess = max(0.0, placed[order[-1]] - max(lowest, heights[order[-1]]))
-    return [y - excess for y in placed]
+    limit = max(lowest, heights[order[-1]])
+    for index in reversed(order):
+        placed[index] = min(placed[index], limit)
+        limit = placed[index] - gap
+    return placed

@@ -13,6 +13,8 @@ from nayan.tasks import CARDS, card_of_model
 MANY_SCORES, HEADLINES = 5, 3
 """From so many scores on only the first ones are drawn; a metric names those that matter most first."""
 
+DECIBELS = "PSNR in dB"
+
 
 def curves(run: RunRecord) -> list[Panel]:
     """Return one chart for losses, one for scores, and one for each other number of an epoch."""
@@ -44,6 +46,8 @@ def curves(run: RunRecord) -> list[Panel]:
                 best=best if group in ("Loss", "Scores") else None,
                 rounds=_rounds(run),
                 percent=group == "Scores",
+                from_zero=group != DECIBELS,  # the zero of decibels means nothing
+                cut=group not in ("Loss", "Scores"),
                 size=(200, 330) if third and group in others else (284, 500),
             ),
             data={"layout": "third" if third and group in others else "half"},
@@ -75,7 +79,7 @@ def group_of(column: str, values: Sequence[float]) -> tuple[str, str]:
     if measure == "ece":
         return "Calibration error", shown
     if "psnr" in measure:
-        return "PSNR in dB", {"psnr": shown}.get(measure, measure.replace("_", " "))
+        return DECIBELS, {"psnr": shown}.get(measure, measure.replace("_", " "))
     if split == "train" or "loss" in measure or not 0 <= min(values) <= max(values) <= 1:
         return "Loss", f"{shown} {measure.replace('_', ' ')}"
     return "Scores", measure.replace("_", " ")

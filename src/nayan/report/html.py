@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
+FINE = 0.1
+"""Numbers below it are told with one more digit."""
 KINDS = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
 
@@ -93,8 +95,8 @@ def _prose(text: str) -> Any:
 def _cell(value: Any, *, percent: bool = False) -> str:
     """Return a number as it stands in a table; text unchanged.
 
-    >>> _cell(12345), _cell(0.91234), _cell(0.5, percent=True), _cell("cat"), _cell(None)
-    ('12,345', '0.912', '50.0 %', 'cat', '-')
+    >>> _cell(12345), _cell(0.91234), _cell(0.00824), _cell(0.5, percent=True), _cell("cat"), _cell(None)
+    ('12,345', '0.912', '0.0082', '50.0 %', 'cat', '-')
     """
     if value is None or value == "":
         return "-"
@@ -102,7 +104,9 @@ def _cell(value: Any, *, percent: bool = False) -> str:
         return str(value)
     if percent:
         return f"{100 * value:.1f} %"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if 0 < abs(value) < FINE else f"{value:.3f}"
 
 
 def _share(value: Any, full: float) -> str:

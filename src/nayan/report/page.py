@@ -17,7 +17,7 @@ from nayan.core.registry import resolve
 from nayan.core.story import Panel, Summary, Table, Tile
 from nayan.report.curves import best_epoch, charts_of, curves, group_of
 from nayan.report.record import RunRecord
-from nayan.tasks import CARDS
+from nayan.tasks import CARDS, use_of
 
 FEW_ROWS = 40
 """Longer tables of the data are opened on demand."""
@@ -171,10 +171,12 @@ def _trained(run: RunRecord) -> list[str]:
     """Say what was trained on what, and for how long."""
     counts, data = _pictures(run), run.first("start").get("data") or {}
     classes = len(data.get("classes") or run.spec.get("classes") or ())
+    card = CARDS[task] if (task := str(run.spec.get("task") or "")) in CARDS else None
+    is_own_truth = card is not None and "Original" in card.targets  # what its pictures are of is left aside
     text = f"`{_model(run)}` was trained"
     if "train" in counts:
         text += f" on {counts['train']:,} pictures"
-        text += f" of {classes} classes" if classes else ""
+        text += f" of {classes} classes" if classes and not is_own_truth else ""
     if _data_name(run):
         text += f" from `{_data_name(run)}`"
     if run.rows:
@@ -255,9 +257,13 @@ def _scores(run: RunRecord) -> list[Panel]:
 def _augmented(run: RunRecord) -> list[Panel]:
     if not (run.folder / "evaluation" / "augmented.jpg").is_file():
         return []
-    text = "Some training pictures as the network saw them: cropped, turned and recoloured by chance. If a "
-    text += "person could not name these any more, the augmentation is too strong."
-    return [Panel("", text, data={"picture": "augmented.jpg", "alt": "Grid of augmented training pictures"})]
+    text = "Some training pictures as the network saw them"
+    if run.option("augment") == "none":
+        text += "; nothing was changed by chance."
+    else:
+        text += ": cropped, turned and recoloured by chance. If a person could not name these any more, the "
+        text += "augmentation is too strong."
+    return [Panel("", text, data={"picture": "augmented.jpg", "alt": "Grid of training pictures"})]
 
 
 def _data(run: RunRecord) -> list[Panel]:
@@ -269,7 +275,7 @@ def _data(run: RunRecord) -> list[Panel]:
     notes = [str(e["text"]) for e in run.events if e.get("event") == "note" and e.get("text")]
     panels = [Panel("", table=Table(("", ""), rows))] if rows else []
     by_class = {split: count for split, count in counts.items() if not isinstance(count, int)}
-    if by_class:
+    if any(by_class.values()):
         noun = str(data.get("counted") or "pictures").capitalize()
         names = list(dict.fromkeys(name for count in by_class.values() for name in count))
         table = tuple((name, *(count.get(name, 0) for count in by_class.values())) for name in names)
@@ -325,7 +331,7 @@ def _commands(run: RunRecord) -> list[Panel]:
     path = _quoted(run)
     data = shlex.quote(str((run.first("start").get("data") or {}).get("path") or "DATA"))
     following = [
-        ("Predict pictures or whole folders", f"nayan predict {path} PICTURES"),
+        ("Use it", _use(run)),
         ("Score it on other data", f"nayan val {path} {data}"),
         ("See where it looks", f"nayan explain {path} PICTURE --what {_look(run)}"),
         ("Deploy it", f"nayan export {path} --to onnx"),
@@ -334,6 +340,11 @@ def _commands(run: RunRecord) -> list[Panel]:
         following = [("Go on where it stopped", f"nayan train --resume {path}")]
     panels = [Panel("Train it again", data={"commands": [("", again)]})] if again else []
     return [*panels, Panel("What to do next", data={"commands": following})]
+
+
+def _use(run: RunRecord) -> str:
+    task = str(run.spec.get("task") or "")
+    return use_of(task if task in CARDS else "classification", _model(run), path=_quoted(run))
 
 
 def _look(run: RunRecord) -> str:

@@ -76,6 +76,7 @@ def prediction_record(prediction: Prediction) -> dict[str, Any]:
     named = {field.name: getattr(prediction, field.name) for field in dataclasses.fields(prediction)}
     values = {name: value for name, value in named.items() if value is not None}
     of_pixels = isinstance(prediction, SemanticMask | Picture | Translation)
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return {
         name: value if not isinstance(value, np.ndarray) else _of_map(value) if of_pixels else value.tolist()
         for name, value in values.items()

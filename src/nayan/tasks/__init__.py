@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nayan.core.errors import NotFound
 from nayan.core.registry import Catalog, resolve
-from nayan.tasks.cards import Entry, Recipe, TaskCard
+from nayan.tasks.cards import PREDICT, Entry, Recipe, TaskCard
 from nayan.tasks.generation.cards import GENERATE
 
 _OF_EMBEDDERS = ("pooling", "dim", "margin", "far")
@@ -205,6 +205,24 @@ def wanted_of(cards: Sequence[TaskCard]) -> tuple[str, ...]:
         return tuple(wanted)
     del wanted["Original"]
     return (*dict.fromkeys((*wanted, "Label")), "None")
+
+
+def use_of(verb: str, model: str, *, path: str) -> str:
+    """Return the command that is proposed for a trained model.
+
+    Args:
+        verb: of the task, or its name.
+        model: its name, in a catalogue or not.
+        path: of the run or bundle, as a shell takes it.
+
+    >>> use_of("generate", "dcgan", path="runs/generate/dcgan")
+    'nayan generate runs/generate/dcgan -n 64 --grid'
+    >>> use_of("classify", "any_backbone", path="RUN")
+    'nayan predict RUN PICTURE...'
+    """
+    catalogs: list[Catalog[Entry]] = [resolve(card.catalog) for card in cards_of(verb)]
+    uses = [catalog[model].use for catalog in catalogs if model in catalog]
+    return (uses[0] if uses else PREDICT).replace("{model}", path)
 
 
 def card_of_model(verb: str, model: str) -> TaskCard:

@@ -159,6 +159,11 @@ class Task(ABC):
         """
         return {}
 
+    @property
+    def decode_args(self) -> Mapping[str, Any]:
+        """What `decode` has to know that the training data decided, such as words; {} for most tasks."""
+        return {}
+
     def choices(
         self,
         entry: Entry,  # noqa: ARG002

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from nayan.runtime.preprocess import Preprocess
 
+PREDICT = "nayan predict {model} PICTURE..."
+"""What is proposed for a trained model of most tasks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -33,6 +36,7 @@ class Entry:
         fixed_size: whether its layers only fit the size of input that it was built for.
         own_backbones: values of `--backbone` that are of our making: nobody publishes weights of them.
         multiple: in px; the side of the input is a multiple of it.
+        use: the command that is proposed for the trained model, which stands at "{model}".
     """
 
     name: str
@@ -52,6 +56,7 @@ class Entry:
     fixed_size: bool = False
     own_backbones: tuple[str, ...] = ()
     multiple: int = 1
+    use: str = PREDICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,8 @@ def row_columns(spec: Spec) -> tuple[str, ...]:
     card = CARDS[spec.task]
     if "Identity" in card.targets:
         return ("embedding",)
+    if "Original" in card.targets:
+        return ("picture",)
     if "MaskSource" in card.targets:
         return ("label", "score", "area", "share", "area_mm2", "count")
     return ("label", "score", "x1", "y1", "x2", "y2") if card.places else ("label", "score")

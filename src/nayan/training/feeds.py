@@ -31,7 +31,7 @@ from nayan.training.order import Meetings, Shares, input_sizes
 from nayan.training.scene import SceneAugment
 from nayan.training.scenes import PrepareScene
 from nayan.training.setup import Setup
-from nayan.training.validate import judge, score
+from nayan.training.validate import Decode, judge, score
 
 RAM_SHARE = 0.25  # of the memory that is free, for each of the caches
 DISK_LIMIT = 50 * 2**30
@@ -101,7 +101,7 @@ class Feeds:
             module,
             source,
             network=setup.network,
-            decode=resolve(setup.card.decode),
+            decode=self.decode,
             fabric=setup.fabric,
             views=self.views,
         )
@@ -116,10 +116,15 @@ class Feeds:
             network=setup.network,
             task=setup.task,
             metric=metric,
-            decode=resolve(setup.card.decode),
+            decode=self.decode,
             fabric=setup.fabric,
             views=self.views,
         )
+
+    @property
+    def decode(self) -> Decode:
+        """From the network's named outputs to predictions."""
+        return partial(resolve(self.setup.card.decode), **self.setup.task.decode_args)
 
     @cached_property
     def views(self) -> Views | None:

@@ -48,18 +48,20 @@ def open_data(config: TrainConfig) -> Opened:
     Raises:
         NayanError: if the data cannot be read, or no task (or not the one that was named) learns from them.
     """
-    wanted = wanted_of(cards_of(config.task)) if config.task else ()
+    cards = cards_of(config.task) if config.task else []
+    if config.task and config.model and len(cards) > 1:
+        cards = [card_of_model(config.task, config.model)]
     splits = open_splits(
         config.data,
         format=config.format,
         val_fraction=config.val_fraction,
         test_fraction=config.test_fraction,
         seed=config.seed,
-        targets=wanted,
+        targets=wanted_of(cards) if cards else (),
     )
     if config.classes:
         splits = _only_classes(splits, config.classes)
-    card = _card(config, splits)
+    card = _card(config, splits, cards)
     _check_validation(splits.val, card.recipe.least)
     name, why = _model(config, card, splits)
     return Opened(_of_originals(splits) if "Original" in card.targets else splits, card, name, why)
@@ -149,18 +151,18 @@ def _renumbered(target: Target, index: Mapping[int, int], count: int) -> Target:
     return None
 
 
-def _card(config: TrainConfig, splits: Splits) -> TaskCard:
-    """Return the card of the task that is named, else of the first that the data are for."""
+def _card(config: TrainConfig, splits: Splits, cards: Sequence[TaskCard]) -> TaskCard:
+    """Return the card of the task that is named, of several of them the one that the data are for.
+
+    Where none is named it is the first of all that the data are for.
+    """
     kinds = _kinds(splits)
-    if not config.task:
+    if not cards:
         fitting = [card for card in CARDS if kinds <= {*card.targets, *card.about}]
         if not fitting:
             found = ", ".join(kinds)
             raise DataError(f"{config.data}: no task learns from {found}", hint="see `nayan models`")
         return fitting[0]
-    cards = cards_of(config.task)
-    if config.model and len(cards) > 1:
-        return card_of_model(config.task, config.model)
     card = next((card for card in cards if kinds & set(card.about)), cards[0])
     if "Original" not in card.targets and not kinds <= set(card.targets):
         raise ConfigError(

@@ -59,6 +59,8 @@ def choose_augment(
         return (policy, OF_DOMAINS) if augment.crops else ("none", choose_policy("none", (), gray=False)[1])
     if "Identity" in card.targets and augment.crops:
         return policy, replace(augment, scale=WHOLE)
+    if "Caption" in card.targets:  # which may speak of what is at the border, to the left or written
+        return policy, replace(augment, scale=WHOLE if augment.crops else augment.scale, flip=0.0)
     if entry.preprocess.fit == "cut":  # what is to be restored must not be blurred by a resize before
         return policy, Augment(spans=None if policy == "none" else (1.0, 1.0), flip=augment.flip)
     if "Boxes" in card.targets:

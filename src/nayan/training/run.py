@@ -359,7 +359,10 @@ def _spec(setup: Setup, calibration: Mapping[str, Any], data_id: str, progress: 
         model_args=setup.model_args,
         classes=setup.learnt.classes,
         preprocess=setup.preprocess,
-        decode_args={name: calibration[name] for name in ("thresholds", "same") if name in calibration},
+        decode_args={
+            **setup.task.decode_args,
+            **{name: calibration[name] for name in ("thresholds", "same") if name in calibration},
+        },
         inputs=dict(setup.entry.inputs),
         tiling=setup.tiling,
         provenance={

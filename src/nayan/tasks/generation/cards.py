@@ -39,6 +39,9 @@ _OF_TRANSLATORS = ("width", "cycle", "identity")
 _OF_STYLISTS = ("style", "content_weight", "style_weight")
 """Those that only a network knows that restyles."""
 
+_OF_CAPTIONERS = ("label_smoothing", "backbone", "freeze", "dim")
+"""Those of others that a network knows too that writes."""
+
 GENERATE: tuple[TaskCard, ...] = (
     TaskCard(
         name="generation",
@@ -200,6 +203,43 @@ GENERATE: tuple[TaskCard, ...] = (
                 *_OF_RESTORERS,
                 "cycle",
                 "identity",
+            ),
+        ),
+    ),
+    TaskCard(
+        name="captioning",
+        verb="generate",
+        targets=("Caption",),
+        catalog=f"{_AT}.captioning.catalog:MODELS",
+        task=f"{_AT}.captioning.task:CaptioningTask",
+        decode=f"{_AT}.captioning.decode:decode",
+        metric=f"{_AT}.captioning.metric:CaptioningMetric",
+        draw=f"{_AT}.captioning.draw",
+        default_model="captioner",
+        compare=f"{_AT}.captioning.parity:compare_captions",
+        look="features",
+        recipe=Recipe(
+            best_by="bleu4",
+            best_is="highest",
+            scratch_pictures=60_000,
+            tune_pictures=8_000,
+            epochs=(10, 100),
+            batch=64,
+            ema=0.98,
+            lr={
+                "adamw": {"small": 2e-3, "scratch": 1e-3, "head": 1e-3, "tune": 1e-3},
+                "sgd": {"small": 0.05, "scratch": 0.05, "head": 0.05, "tune": 0.02},
+            },
+            cached=False,
+            multiple=16,
+            ignores=(
+                *(name for name in _OF_OTHERS if name not in _OF_CAPTIONERS),
+                "loss",
+                "features",
+                *_OF_ADVERSARIES,
+                *_OF_RESTORERS,
+                *_OF_TRANSLATORS,
+                *_OF_STYLISTS,
             ),
         ),
     ),

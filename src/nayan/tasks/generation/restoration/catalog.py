@@ -22,6 +22,7 @@ MODELS: Catalog[Entry] = Catalog(
             args={"scale": 2, "blocks": 10},
             inputs={"small": {"method": "shrunk", "scale": 2}},
             explain=("features", "body"),
+            use="nayan upscale {model} PICTURE...",
         ),
         Entry(
             "inpainting",
@@ -32,6 +33,7 @@ MODELS: Catalog[Entry] = Catalog(
             licence="Apache-2.0",
             inputs={"hole": {"method": "holes", "learning": {"strokes": 0.3}}},
             explain=("backbone.enter", "backbone.middle"),
+            use="nayan inpaint {model} PICTURE --box X1,Y1,X2,Y2 --out FILE",
         ),
     ],
 )

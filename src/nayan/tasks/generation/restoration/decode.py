@@ -58,13 +58,13 @@ def to_records(
     conf: float | Sequence[float] | None = None,  # noqa: ARG001  nor a score
     top: int = 1,  # noqa: ARG001
 ) -> list[dict[str, Any]]:
-    """Return one row, `{"size": [h, w]}`: the picture itself is what `--save` writes.
+    """Return one row, `{"picture": [h, w]}`: the picture itself is what `--save` writes.
 
     >>> to_records(Picture(np.zeros((4, 6, 3), np.uint8)), [])
-    [{'size': [4, 6]}]
+    [{'picture': [4, 6]}]
     """
     height, width = prediction.pixels.shape[:2]
-    return [{"size": [height, width]}]
+    return [{"picture": [height, width]}]
 
 
 def _restored(picture: NDArray[np.uint8], given: NDArray[np.uint8]) -> Restored:

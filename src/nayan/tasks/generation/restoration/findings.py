@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nayan.core.phrases import percent, pictures_of
+from nayan.core.phrases import only, percent, pictures_of
 from nayan.core.story import Panel, Summary, Table, Tile
 
 Record = Mapping[str, Any]
@@ -37,8 +37,8 @@ def summary(evaluation: Record) -> Summary:
     verdict = (
         f"{_decibels(metrics['psnr'])} PSNR on {judged}, RGB, {COUNTED[kind]}: "
         f"{_decibels(abs(metrics['psnr_gain']))} {told} than {PLAIN[kind]} of the same.",
-        f"{percent(details['better'])} of the pictures come nearer to their originals than by that; the mean "
-        f"structural similarity is {metrics['ssim']:.4f} against {metrics['ssim_plain']:.4f}.",
+        f"{_share(details['better'])} come nearer to their originals than by that; the mean structural "
+        f"similarity is {metrics['ssim']:.4f} against {metrics['ssim_plain']:.4f}.",
     )
     tiles = (
         Tile("PSNR", _decibels(metrics["psnr"]), "", None),
@@ -70,7 +70,7 @@ def _worries(metrics: Record, details: Record) -> list[str]:
     elif metrics["psnr_gain"] < LITTLE_DB:
         found.append(f"{metrics['psnr_gain']:.2f} dB more than {plain} can hardly be seen.")
     if details["pictures"] < FEW:
-        found.append(f"Only {details['pictures']} pictures were judged: another few may give other scores.")
+        found.append(f"{only(details['pictures'], 'judged')}: another few may give other scores.")
     return found
 
 
@@ -78,15 +78,16 @@ def _numbers(metrics: Record, details: Record) -> Panel:
     each = details["each"]
     gains = np.array([record["psnr"] - record["plain_psnr"] for record in each])
     low, middle, high = np.quantile(gains, (0.1, 0.5, 0.9))
+    plain = PLAIN[details["kind"]]
     rows = (
         ("The network", f"{metrics['psnr']:.2f}", f"{metrics['ssim']:.4f}"),
-        (PLAIN[details["kind"]].capitalize(), f"{metrics['psnr_plain']:.2f}", f"{metrics['ssim_plain']:.4f}"),
+        (plain[0].upper() + plain[1:], f"{metrics['psnr_plain']:.2f}", f"{metrics['ssim_plain']:.4f}"),
     )
     text = (
         f"Means over {details['pictures']:,} pictures, {COUNTED[details['kind']]}. The median picture wins "
     )
     text += f"{middle:+.2f} dB, eight of ten lie between {low:+.2f} and {high:+.2f} dB."
-    return Panel("The scores", text, table=Table(("", "PSNR in dB", "SSIM"), rows))
+    return Panel("The scores", text, table=Table(("Made by", "PSNR in dB", "SSIM"), rows))
 
 
 def _pictures(title: str, records: Sequence[Record], kind: str) -> Panel:
@@ -101,6 +102,15 @@ def _pictures(title: str, records: Sequence[Record], kind: str) -> Panel:
     ]
     text = "From left to right: what the network was given, what it made of it, and the original."
     return Panel(title, text, data={"pictures": pictures, "gallery": "journeys"})
+
+
+def _share(share: float) -> str:
+    """Return which share of the pictures, in words.
+
+    >>> _share(1.0), _share(0.904)
+    ('All of them', '90.4 % of them')
+    """
+    return "All of them" if share == 1 else f"{percent(share)} of them"
 
 
 def _decibels(value: float) -> str:

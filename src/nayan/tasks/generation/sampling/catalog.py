@@ -30,6 +30,7 @@ def _entry(name: str, summary: str, *, paper: str, **args: Any) -> Entry:
         gray=True,
         inputs=inputs,
         fixed_size=True,
+        use="nayan generate {model} -n 64 --grid",
     )
 
 

@@ -27,6 +27,7 @@ MODELS: Catalog[Entry] = Catalog(
             args={"backbone": VGG19},
             inputs={"photograph": {"method": "whole"}},
             explain=("enter", "middle", "leave"),
+            use="nayan stylize PICTURES --model {model}",
         ),
     ],
 )

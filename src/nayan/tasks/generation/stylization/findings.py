@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nayan.core.phrases import percent, pictures_of
+from nayan.core.phrases import only, percent, pictures_of
 from nayan.core.story import Panel, Summary, Tile
 
 Record = Mapping[str, Any]
@@ -77,5 +77,5 @@ def _worries(metrics: Record, details: Record) -> list[str]:
             "--content-weight."
         )
     if details["pictures"] < FEW:
-        found.append(f"Only {details['pictures']} pictures were looked at.")
+        found.append(f"{only(details['pictures'], 'looked at')}.")
     return found

@@ -20,6 +20,7 @@ MODELS: Catalog[Entry] = Catalog(
             licence="Apache-2.0",
             gray=True,
             inputs={"picture": {"method": "whole"}},
+            use="nayan translate {model} PICTURE... --to B",
         ),
     ],
 )

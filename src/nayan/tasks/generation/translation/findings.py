@@ -141,7 +141,7 @@ def _film(shown: Record) -> list[Panel]:
     if not shown.get("film"):
         return []
     text = "Some pictures of the training data, their translations, and the way back, after each epoch."
-    data = {"picture": shown["film"], "alt": "The same pictures after each epoch", "layout": "half"}
+    data = {"picture": shown["film"], "alt": "The same pictures after each epoch"}
     return [Panel("How it learned to translate", text, data=data)]
 
 

@@ -1,0 +1,1 @@
+"""Networks that say in a sentence what a picture shows."""

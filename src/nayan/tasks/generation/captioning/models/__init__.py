@@ -1,0 +1,1 @@
+"""The networks that write captions, one a file."""
