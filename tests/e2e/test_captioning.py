@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             name = f"images/{split}_{number:02d}.png"
             Image.fromarray(pixels).save(root / name)
             rows.append((name, f"a {ink} bar {'lies' if lies else 'stands'}", split))
-            rows.append((name, f"{'lying' if lies else 'standing'} , in {ink}", split))
+            rows.append((name, f"{'lying' if lies else 'standing'}, in {ink}", split))
     with (root / "captions.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
     return root

@@ -1,4 +1,4 @@
-"""No word is guessed from what stands after it."""
+"""No word is guessed from what stands after it, and signs at words are the words that they were."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nayan.core.vocabulary import words_of
+from nayan.tasks.generation.captioning.decode import spelled
 from nayan.tasks.generation.captioning.decoder import Decoder, later
 
 WORDS, LENGTH = 9, 8
@@ -39,3 +41,9 @@ def test_the_mask_hides_what_comes_later_and_nothing_else(words: int, before: in
     assert hidden is not None
     for row in range(words):
         assert hidden[row].tolist() == [column > before + row for column in range(before + words)]
+
+
+@given(st.text(alphabet="ab'-., ()!:[]%", max_size=30))
+def test_what_is_spelled_has_the_same_words(text: str) -> None:
+    words = words_of(text)
+    assert words_of(spelled(" ".join(words))) == words

@@ -102,6 +102,14 @@ def test_mistakes_are_the_worst_first_and_say_the_nearest_truth() -> None:
     assert len(mistakes(predictions, targets, (), limit=2)) == 2
 
 
+def test_of_equal_mistakes_the_surest_come_first_and_of_true_captions_the_least_sure() -> None:
+    predictions = [
+        Caption((text,), (score,)) for text, score in (("a", 0.2), ("a", 0.3), ("b", 0.4), ("b", 0.5))
+    ]
+    records = mistakes(predictions, [Caption(("a",))] * 4, (), limit=4)
+    assert [record["row"] for record in records] == [3, 2, 0, 1]
+
+
 def test_the_report_says_it_in_words() -> None:
     metric = judged()
     document = {

@@ -44,7 +44,9 @@ class What:
         Literal["gap", "gem", "flatten"] | None,
         Parameter(help="of an embedder: the mean of its last map, the generalised mean, or every cell"),
     ] = None
-    dim: Annotated[int | None, Parameter(help="how many values an embedding has")] = None
+    dim: Annotated[
+        int | None, Parameter(help="how many values an embedding has, or a word of a captioner")
+    ] = None
     width: Annotated[int | None, Parameter(help="of a translator: maps of its first layer [default: 16]")] = (
         None
     )

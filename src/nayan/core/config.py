@@ -63,7 +63,7 @@ class TrainConfig(BaseModel):
     head: Literal["pool", "flatten", "paper"] = "pool"
     up: Literal["transposed", "bilinear", "nearest"] | None = None  # how a decoder enlarges its maps
     pooling: Literal["gap", "gem", "flatten"] | None = None  # of an embedder, from its last map to a vector
-    dim: int | None = Field(default=None, ge=2)  # values of an embedding
+    dim: int | None = Field(default=None, ge=2)  # values of an embedding, or of a word of a captioner
     width: int | None = Field(default=None, ge=1)  # maps of a translator's first layer
     scale: Literal[2, 4] | None = None  # how many times larger super resolution makes a picture
     adversarial: bool = False  # whether a restored picture also has to look real to a second network

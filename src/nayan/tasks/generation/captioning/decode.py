@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from nayan.core.errors import BundleError, ShapeError
 from nayan.core.types import Caption
-from nayan.core.vocabulary import END, Vocabulary
+from nayan.core.vocabulary import END, Vocabulary, words_of
 from nayan.runtime.preprocess import Placement
 
 OUTPUTS = ("tokens", "logprob")
@@ -69,6 +70,15 @@ def decode(
     return [_caption(*each, vocabulary) for each in zip(tokens.astype(np.int64), logprob, strict=True)]
 
 
+def spelled(words: str) -> str:
+    """Return words that are parted by blanks as people write them: signs stand at the word before, or after.
+
+    >>> spelled("a red ( ripe ) apple , in a store .")
+    'a red (ripe) apple, in a store.'
+    """
+    return re.sub(r"([(\[]) ", r"\1", re.sub(r" ([.,;:!?%)\]])", r"\1", words))
+
+
 def score_of(logprob: float, words: int) -> float:
     """Return the geometric mean of the probabilities of a sentence's words and of its end, in [0, 1].
 
@@ -86,7 +96,7 @@ def logprob_of(text: str, score: float) -> float:
     >>> round(logprob_of("red", 0.5), 4) == round(math.log(0.25), 4)
     True
     """
-    return (len(text.split()) + 1) * math.log(max(score, np.finfo(np.float64).tiny))
+    return (len(words_of(text)) + 1) * math.log(max(score, np.finfo(np.float64).tiny))
 
 
 def to_records(
@@ -123,7 +133,7 @@ def _caption(tokens: NDArray[np.int64], logprob: NDArray[np.float64], vocabulary
         if value < IMPOSSIBLE / 1000:
             continue
         try:
-            text = vocabulary.decode(numbers)
+            text = spelled(vocabulary.decode(numbers))
         except ShapeError as error:
             raise BundleError(
                 f"the model says a word that is not in its list: {error.message}",

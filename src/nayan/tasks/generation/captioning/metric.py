@@ -15,6 +15,7 @@ from nayan.core.vocabulary import words_of
 from nayan.runtime.preprocess import Placement
 from nayan.tasks.generation.captioning.alignment import nearest
 from nayan.tasks.generation.captioning.bleu import ORDERS, bleu
+from nayan.tasks.generation.captioning.decode import spelled
 
 __all__ = ["CaptioningMetric", "mistakes"]
 
@@ -164,18 +165,24 @@ def mistakes(
         calibration: not needed.
 
     Returns:
-        `{"row", "is_true", "said", "truth", "score", "wrong"}` each; of equally wrong ones the surest first.
+        `{"row", "is_true", "said", "truth", "score", "wrong"}` each; of equally wrong ones the surest first,
+        of true ones the least sure.
     """
     judged = [judge(*each) for each in zip(predictions, targets, strict=True)]
-    order = sorted(range(len(judged)), key=lambda row: (-judged[row].wrong, -judged[row].score))
+    order = sorted(range(len(judged)), key=lambda row: _urgency(judged[row]))
     return [
         {
             "row": row,
             "is_true": judged[row].is_true,
             "said": predictions[row].texts[0],
-            "truth": " ".join(judged[row].truth),
+            "truth": spelled(" ".join(judged[row].truth)),
             "score": judged[row].score,
             "wrong": judged[row].wrong,
         }
         for row in order[:limit]
     ]
+
+
+def _urgency(judged: Judgement) -> tuple[float, float]:
+    """Return what sorts first what a person should see first."""
+    return -judged.wrong, judged.score if judged.is_true else -judged.score
