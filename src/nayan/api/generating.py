@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,10 @@ from nayan.api.common import Place
 from nayan.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from nayan.core.types import Image
     from nayan.runtime.predictor import Predictor
     from nayan.runtime.spec import Spec
+    from nayan.tasks.generation.sampling.drawing import Asked
 
 MOST = 1_000_000
 FILM_MS = 80
@@ -31,6 +30,7 @@ def generate(
     out: Place,
     seed: int = 0,
     label: str | None = None,
+    caption: str | Sequence[str] = (),
     grid: bool = False,
     interpolate: bool = False,
     backend: str = "auto",
@@ -45,23 +45,25 @@ def generate(
         out: folder.
         seed: of the noise.
         label: the class to draw; None for all in turn, where the model knows classes.
+        caption: the sentence to draw, or several, in turn; () for sentences of the training pictures, where
+            the model reads.
         grid: also write all of them on one sheet, `grid.png`.
         interpolate: draw the way from one picture to another in `n` steps; also writes it as `way.gif`.
         backend: as for `load`.
 
     Returns:
-        `{"file", "seed", "number"}` a picture, with its "label" where there is one; then `{"file", "kind"}`
-        of the grid and the way.
+        `{"file", "seed", "number"}` a picture, with its "label" or "caption" where there is one; then
+        `{"file", "kind"}` of the grid and the way.
 
     Raises:
-        ConfigError: if the model does not draw from noise, an option is impossible, or `label` is given to a
-            model that knows no classes.
-        NotFound: if the model knows no such class.
+        ConfigError: if the model does not draw from noise, an option is impossible, or a class or a
+            sentence is given to a model that takes none.
+        NotFound: if the model knows no such class, or no such word.
     """
     from nayan.api.using import load
     from nayan.runtime.predictor import Predictor
     from nayan.tasks.generation.sampling.drawing import (
-        asked_labels,
+        asked_for,
         between_noise,
         draw_pictures,
         drawn_noise,
@@ -74,17 +76,18 @@ def generate(
     predictor = model if isinstance(model, Predictor) else load(model, backend=backend)
     spec = predictor.spec
     _check_draws(spec)
-    labels = asked_labels(spec, n, label=label)
+    captions = (caption,) if isinstance(caption, str) else tuple(caption)
+    asked = asked_for(spec, n, label=label, captions=captions)
     if interpolate:
         start, end = drawn_noise(spec, 2, seed=seed)
         noise = between_noise(start, end, n)
-        labels = None if labels is None else labels * 0 + labels[0]  # one thing that changes its shape
+        asked = asked and asked[[0] * n]  # one thing that changes its shape
     else:
         noise = drawn_noise(spec, n, seed=seed)
-    pictures = draw_pictures(predictor, noise, labels)
+    pictures = draw_pictures(predictor, noise, asked)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = _write(pictures, folder, seed=seed, labels=labels, classes=spec.classes)
+    rows = _write(pictures, folder, seed=seed, asked=asked)
     return rows + _write_together(pictures, folder, grid=grid, way=interpolate)
 
 
@@ -96,22 +99,15 @@ def _check_draws(spec: Spec) -> None:
         )
 
 
-def _write(
-    pictures: list[Image],
-    folder: Path,
-    *,
-    seed: int,
-    labels: NDArray[np.int64] | None,
-    classes: tuple[str, ...],
-) -> list[dict[str, Any]]:
+def _write(pictures: list[Image], folder: Path, *, seed: int, asked: Asked | None) -> list[dict[str, Any]]:
     rows = []
     for number, picture in enumerate(pictures):
-        name = "" if labels is None else classes[labels[number]]
+        name = "" if asked is None else asked.names[number]
         stem = f"{_safe(name)}_" if name else ""
         file = folder / f"{stem}{seed}_{number:04d}.png"
         PillowImage.fromarray(picture).save(file)
         row: dict[str, Any] = {"file": str(file), "seed": seed, "number": number}
-        rows.append({**row, "label": name} if name else row)
+        rows.append(row if asked is None else {**row, asked.kind: name})
     return rows
 
 
@@ -133,7 +129,7 @@ def _write_together(pictures: list[Image], folder: Path, *, grid: bool, way: boo
 
 
 def _safe(name: str) -> str:
-    """Return the name of a class as a part of a file's name.
+    """Return the name of a class, or a sentence, as a part of a file's name.
 
     >>> _safe("t-shirt / top")
     't-shirt_top'

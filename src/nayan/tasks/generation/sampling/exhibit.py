@@ -14,16 +14,25 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from nayan.core.errors import NayanError
+from nayan.core.sheet import grid
 from nayan.core.types import Dataset, Image, Label, Original, Sample
 from nayan.runtime.predictor import Predictor
 from nayan.tasks.generation.distances import squared_distances
 from nayan.tasks.generation.features import chance
 from nayan.tasks.generation.film import make_film
 from nayan.tasks.generation.mosaic import fitted, mosaic
-from nayan.tasks.generation.sampling.drawing import asked_labels, between_noise, draw_pictures, drawn_noise
+from nayan.tasks.generation.sampling.drawing import (
+    Asked,
+    asked_for,
+    between_noise,
+    draw_pictures,
+    drawn_noise,
+)
 
 SHOWN = 64
 """Drawn pictures on the sheet."""
+READ, COLUMNS, SIDE = 24, 6, 200
+"""The same where each has its sentence below it; pixels."""
 COMPARED = 256
 """Drawn pictures that are held against the training pictures."""
 MOST_TRAINING = 10_000
@@ -55,13 +64,15 @@ def exhibit(
         folder: `evaluation/` of the run; `film/` in it holds a picture of each epoch.
 
     Returns:
-        Names of files in the folder, `samples`, `film` ("" without frames), `nearest` and `ways`; and the
-        facts of `_nearness` and `_classes_drawn`.
+        Names of files in the folder, `samples`, `film` ("" without frames), `nearest` and `ways`; `asked`,
+        "label", "caption" or "", what the samples were asked to be; and the facts of `_nearness` and
+        `_classes_drawn`.
     """
     spec, extractor = predictor.spec, chance()
     noise = drawn_noise(spec, COMPARED)
-    drawn = draw_pictures(predictor, noise, asked_labels(spec, COMPARED))
-    _save(mosaic(drawn[:SHOWN], columns=8), folder / "samples.png")
+    asked = asked_for(spec, COMPARED)
+    drawn = draw_pictures(predictor, noise, asked)
+    _save(_samples(drawn, asked), folder / "samples.png")
     _save(_ways(predictor), folder / "ways.png")
     samples, pictures = _readable(learnt, MOST_TRAINING)
     known = extractor(pictures)
@@ -73,6 +84,7 @@ def exhibit(
     _save(mosaic([*(drawn[row] for row in order), *beside], columns=len(order)), folder / "nearest.png")
     return {
         "samples": "samples.png",
+        "asked": "" if asked is None else asked.kind,
         "ways": "ways.png",
         "nearest": "nearest.png",
         "film": make_film(folder),
@@ -82,15 +94,21 @@ def exhibit(
     }
 
 
+def _samples(drawn: Sequence[Image], asked: Asked | None) -> Image:
+    """Return a sheet of the first drawn pictures, each with its sentence below where one was asked for."""
+    if asked is None or asked.kind != "caption":
+        return mosaic(drawn[:SHOWN], columns=8)
+    return grid(drawn[:READ], asked.names[:READ], columns=COLUMNS, side=SIDE)
+
+
 def _ways(predictor: Predictor) -> Image:
     """Return a sheet with a row for each way from one drawing to another."""
     spec = predictor.spec
     ends = drawn_noise(spec, 2 * WAYS, seed=1)
     noise = np.concatenate([between_noise(ends[2 * row], ends[2 * row + 1], STEPS) for row in range(WAYS)])
-    labels = asked_labels(spec, WAYS)
-    return mosaic(
-        draw_pictures(predictor, noise, None if labels is None else labels.repeat(STEPS)), columns=STEPS
-    )
+    asked = asked_for(spec, WAYS)
+    each = None if asked is None else asked[np.arange(WAYS).repeat(STEPS)]
+    return mosaic(draw_pictures(predictor, noise, each), columns=STEPS)
 
 
 def _readable(data: Dataset, most: int) -> tuple[list[Sample], list[Image]]:
