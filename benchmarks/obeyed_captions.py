@@ -4,9 +4,9 @@
 
 Makes the sample of `nayan sample generate DIR --format captions` (1,797 scanned digits, 1,259 of them to
 learn from), trains `text_to_image` on it by its defaults (or takes a run), and draws as many random sentences
-of the sample's grammar. Three LeNets that `nayan train` makes of the same training pictures, of the digit, the
-colour and the ground that their captions name, say what was drawn; how many of the test split they know is
-printed too, since no drawing can do better. The ground counts where a sentence names one.
+of the sample's grammar. Three LeNets that `nayan train` makes of the same training pictures, of the digit,
+the colour and the ground that their captions name, say what was drawn; how many of the test split they know
+is printed too, since no drawing can do better. The ground counts where a sentence names one.
 
 Target: the digit and the colour are those of the sentence in 90 % of the drawings, trained in 15 minutes.
 """

@@ -99,10 +99,27 @@ def test_a_caption_of_another_picture_is_wrong_unless_it_is_one_of_its_own_too()
     task, _ = taught()
     batch = batch_of(task, data_of(Caption(("a dot",)), Caption(("a bar", "a dot")), Caption(("a line",))))
     known = batch.targets
-    wrong, is_wrong = wrong_conditions(known, known[:, 0])
-    assert torch.equal(wrong, known[[2, 0, 1], 0])
-    assert is_wrong.tolist() == [True, False, True]  # the dot fits the second picture as well
+    torch.manual_seed(0)
+    seen = [wrong_conditions(known, known[:, 0]) for _ in range(20)]
+    dot, bar, line = (tuple(row.tolist()) for row in known[:, 0])
+    given = [{tuple(wrong[row].tolist()) for wrong, _ in seen} for row in range(3)]
+    assert given == [{bar, line}, {line}, {dot, bar}]  # the dot fits the second picture as well
+    assert all(is_wrong.all() for _, is_wrong in seen)
     assert not wrong_conditions(known[:1], known[:1, 0])[1].any()
+
+
+def test_most_wrong_captions_are_nearly_right() -> None:
+    task, _ = taught()
+    texts = ("a red dot", "a red bar", "a blue dot", "a blue line")
+    known = batch_of(task, data_of(*(Caption((text,)) for text in texts))).targets
+    torch.manual_seed(0)
+    wrong = torch.stack([wrong_conditions(known, known[:, 0])[0] for _ in range(200)])
+    shares = {
+        text: float((wrong[:, 0] == known[row, 0]).all(1).float().mean()) for row, text in enumerate(texts)
+    }
+    assert shares["a red dot"] == 0
+    assert shares["a blue line"] == pytest.approx(1 / 6, abs=0.06)  # a third of those that may be any
+    assert shares["a red bar"] == pytest.approx(shares["a blue dot"], abs=0.12)
 
 
 class Told(nn.Module):
@@ -125,8 +142,11 @@ def test_a_real_picture_under_a_wrong_caption_counts_as_false() -> None:
     losses = task.losses(network, batch, "discriminator")
     assert set(losses) == {"discriminator", "D(x)", "D(wrong)", "D(G(z))"}
     torch.manual_seed(0)
-    said = drawn_conditions(batch.targets)[:, 1].float()
-    false = torch.cat([said, said.roll(1)])  # drawn ones under the same sentences, real ones under others
+    drawn = drawn_conditions(batch.targets)
+    said = drawn[:, 1].float()
+    wrong, is_wrong = wrong_conditions(batch.targets, drawn)
+    assert is_wrong.all()
+    false = torch.cat([said, wrong[:, 1].float()])  # drawn ones under the right, real ones under the wrong
     softplus = nn.functional.softplus
     expected = softplus(-said).mean() + softplus(false).mean()
     assert float(losses["discriminator"].detach()) == pytest.approx(float(expected))

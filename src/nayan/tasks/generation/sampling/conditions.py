@@ -11,10 +11,14 @@ import torch
 from torch import Tensor
 
 from nayan.core.types import Caption, Dataset, Label, Original, Target
-from nayan.core.vocabulary import PAD, Vocabulary
+from nayan.core.vocabulary import PAD, SPECIAL, Vocabulary
 
 UNKNOWN = -1
 """In the place of a class or a sentence of a picture of which nothing is known."""
+NEAR = 0.5
+"""Share of the wrong sentences that are nearly right."""
+CHANCE = 0.01
+"""Smaller than the difference that a word makes, so that it decides among sentences that are equally near."""
 
 
 def classes_of(targets: Sequence[Target]) -> Tensor:
@@ -79,18 +83,27 @@ def drawn_conditions(known: Tensor) -> Tensor:
 
 
 def wrong_conditions(known: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for each picture a sentence that was drawn for another one, and whether it is none of its own.
+    """Return for each picture a sentence that was drawn for another one and is none of its own.
+
+    For every second picture, as torch's chance decides, it is the one with the most words in common with the
+    right one, such as "a red five" for "a red three"; for the others any. From sentences that differ in
+    everything, what is easiest to see is learnt, and the rest hardly at all.
 
     Args:
         known: (B, T, L) sentences of each picture.
         drawn: (B, L), see `drawn_conditions`.
 
     Returns:
-        (B, L) sentences and (B,) bool; with a single picture all False.
+        (B, L) sentences, and (B,) bool: False where all others fit the picture too, so that none is wrong.
     """
-    wrong = drawn.roll(1, dims=0)
-    own = (wrong[:, None] == known).all(dim=2).any(dim=1)  # (B, T, L) -> (B,)
-    return wrong, ~own
+    fits = (known[:, None] == drawn[None, :, None]).all(dim=3).any(dim=2)  # (B, B, T, L) -> (B, B)
+    bags = torch.zeros(len(drawn), int(drawn.max()) + 1, device=drawn.device).scatter_(1, drawn, 1.0)
+    bags[:, :SPECIAL] = 0
+    shared = bags @ bags.T  # (B, B) words in common
+    alike = shared / (bags.sum(1)[:, None] + bags.sum(1) - shared).clamp(min=1)
+    is_near = torch.rand(len(drawn), 1, device=drawn.device) < NEAR
+    score = alike * is_near + CHANCE * torch.rand_like(alike)
+    return drawn[score.masked_fill(fits, -1.0).argmax(dim=1)], ~fits.all(dim=1)
 
 
 def _about(target: Target) -> Target:

@@ -2,10 +2,10 @@
 
 Paper: Reed et al., "Generative adversarial text to image synthesis", 2016, arXiv:1605.05396.
 
-    noise (B, Z) ──────────────────┐
-                                   ├── StridedGenerator ── drawn (B, C, h, w) ─┐
-    sentence (B, L) ── reads (B, S)┘                                           ├─ StridedEncoder ── v (B, D)
-                                                           real (B, C, h, w) ──┘
+    noise (B, Z) ───────────────────┐
+                                    ├── StridedGenerator ── drawn (B, C, h, w) ─┐
+    sentence (B, L) ── reads (B, S) ┘                                           ├─ StridedEncoder ── v (B, D)
+                                                            real (B, C, h, w) ──┘
 
     logit (B,) = w · v + linear(reads the sentence) · v
 
@@ -16,9 +16,10 @@ is real; a drawn picture with the sentence that was asked for is false; and so i
 sentence of another one. Without the last kind it could do its work without reading.
 
 What differs from the paper: the sentence is read by a recurrent network over words that learns together with
-the adversary that it belongs to, instead of one over letters that was trained before; and the discriminator
+the adversary that it belongs to, instead of one over letters that was trained before; the discriminator
 compares it with what it sees by an inner product (Miyato and Koyama 2018, arXiv:1802.05637, figure 1d)
-instead of laying it beside its smallest map.
+instead of laying it beside its smallest map; and half of the wrong sentences are nearly right, see
+`sampling.conditions`.
 """
 
 # B pictures, L numbers of a sentence, E of a word, S of what a sentence says, D of what a picture shows
@@ -38,7 +39,7 @@ from nayan.parts.normalise import Normalise
 from nayan.tasks.generation.sampling.network import Adversaries, with_spectral_norm
 from nayan.tasks.generation.sampling.strided import StridedEncoder, StridedGenerator, start_small
 
-WORD, SAID = 64, 128
+WORD, SAID = 64, 64
 """E and S."""
 
 
@@ -51,7 +52,7 @@ def text_to_image(
     channels: int = 3,
     size: Size = (64, 64),
     latent: int = 100,
-    width: int = 64,
+    width: int = 48,
     mean: Sequence[float] = (0.5,),
     std: Sequence[float] = (0.5,),
     dropout: float = 0.0,
@@ -137,11 +138,13 @@ class ReadingGenerator(nn.Module):
     def __init__(self, words: int, *, latent: int, channels: int, size: Size, width: int) -> None:
         super().__init__()
         self.read = SentenceEncoder(words)
+        self.as_loud_as_noise = nn.LayerNorm(SAID, elementwise_affine=False)
         self.draw = StridedGenerator(latent + SAID, channels=channels, size=size, width=width)
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         """Return (B, C, h, w) in [-1, 1] for (B, Z) noise and (B, L) sentences."""
-        drawn: Tensor = self.draw(torch.cat([noise, self.read(condition)], dim=1))
+        said = self.as_loud_as_noise(self.read(condition))  # (B, S)
+        drawn: Tensor = self.draw(torch.cat([noise, said], dim=1))
         return drawn
 
 
