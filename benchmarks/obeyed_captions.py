@@ -34,7 +34,7 @@ from nayan.tasks.generation.sampling.drawing import asked_for, draw_pictures, dr
 from training import train_on
 
 NAMES = {"digit": WORDS, "colour": tuple(COLOURS), "ground": tuple(GROUNDS)}
-EPOCHS = {"digit": 60, "colour": 10, "ground": 5}
+EPOCHS = {"digit": 40, "colour": 8, "ground": 4}
 SEED, SHOWN = 0, 48
 
 
