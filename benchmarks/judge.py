@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import nayan
-from nayan.core.types import Image
+from nayan.core.types import ClassScores, Image
 
 AT_ONCE = 64
 
@@ -23,8 +23,9 @@ def names_of(classifier: Path, pictures: Sequence[Image]) -> list[str]:
     predictor = nayan.load(classifier)
     found: list[str] = []
     for at in range(0, len(pictures), AT_ONCE):
-        said = predictor(pictures[at : at + AT_ONCE])
-        found += [predictor.spec.classes[int(np.argmax(scores.probabilities))] for scores in said]
+        for scores in predictor(pictures[at : at + AT_ONCE]):
+            assert isinstance(scores, ClassScores)
+            found.append(predictor.spec.classes[int(np.argmax(scores.probabilities))])
     return found
 
 

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 import nayan
@@ -108,7 +109,7 @@ def sentence(rng: np.random.Generator) -> str:
     return form.format(digit=digit, word=WORDS[digit], colour=colour, ground=ground)
 
 
-def kept(about: str, judge: Path, said: Sequence[str], drawn: Sequence[Image]) -> np.ndarray:
+def kept(about: str, judge: Path, said: Sequence[str], drawn: Sequence[Image]) -> NDArray[np.bool_]:
     """Return (N,) bool, whether each drawing is as its sentence says; what it leaves open is always kept."""
     wanted = [named(about, text) for text in said]
     return np.array([not w or w == f for w, f in zip(wanted, names_of(judge, drawn), strict=True)])
