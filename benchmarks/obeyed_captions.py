@@ -81,8 +81,8 @@ def judge_of(about: str, data: Path) -> Path:
                 place = folder / split / named(about, told(sample)) / Path(sample.id).name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 PillowImage.fromarray(sample.load()).save(place)
-        how = ["--model", "lenet", "--augment", "symbol", "--epochs", str(EPOCHS[about]), "--out", run]
-        train_on(folder, "--task", "classify", *how)
+        how = ("--model", "lenet", "--augment", "symbol", "--epochs", str(EPOCHS[about]))
+        train_on(folder, "--task", "classify", *how, "--out", run)
     held_out = CaptionsReader().read(data, "test").samples
     found = names_of(run, [sample.load() for sample in held_out])
     right = share(found, [named(about, told(sample)) for sample in held_out])
