@@ -34,7 +34,7 @@ def sentences_of(targets: Sequence[Target], vocabulary: Vocabulary, *, length: i
     >>> about = Caption(("a red three", "the digit 3"))
     >>> sentences_of([about, None], Vocabulary(("a", "red", "three")), length=5)
     tensor([[[ 1,  4,  5,  6,  2],
-             [ 1,  3,  3,  2,  0]],
+             [ 1,  3,  3,  3,  2]],
     <BLANKLINE>
             [[-1, -1, -1, -1, -1],
              [-1, -1, -1, -1, -1]]])
