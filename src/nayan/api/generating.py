@@ -88,7 +88,7 @@ def generate(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     rows = _write(pictures, folder, seed=seed, asked=asked)
-    return rows + _write_together(pictures, folder, grid=grid, way=interpolate)
+    return rows + _write_together(pictures, folder, asked=asked, grid=grid, way=interpolate)
 
 
 def _check_draws(spec: Spec) -> None:
@@ -111,13 +111,16 @@ def _write(pictures: list[Image], folder: Path, *, seed: int, asked: Asked | Non
     return rows
 
 
-def _write_together(pictures: list[Image], folder: Path, *, grid: bool, way: bool) -> list[dict[str, Any]]:
+def _write_together(
+    pictures: list[Image], folder: Path, *, asked: Asked | None, grid: bool, way: bool
+) -> list[dict[str, Any]]:
     from nayan.tasks.generation.mosaic import mosaic
+    from nayan.tasks.generation.sampling.drawing import on_one_sheet
 
     rows = []
     if grid:
-        columns = max(1, round(len(pictures) ** 0.5))
-        PillowImage.fromarray(mosaic(pictures, columns=columns)).save(folder / "grid.png")
+        sheet = on_one_sheet(pictures, asked, columns=max(1, round(len(pictures) ** 0.5)))
+        PillowImage.fromarray(sheet).save(folder / "grid.png")
         rows.append({"file": str(folder / "grid.png"), "kind": "grid"})
     if way:
         first, *others = [

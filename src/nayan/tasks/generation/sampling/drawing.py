@@ -12,14 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import ConfigError, NotFound
+from nayan.core.sheet import grid
 from nayan.core.types import Image, Picture
 from nayan.core.vocabulary import Vocabulary, longest
 from nayan.runtime.predictor import Predictor
 from nayan.runtime.preprocess import Placement
 from nayan.runtime.spec import Spec
+from nayan.tasks.generation.mosaic import mosaic
 
 AT_ONCE = 64
 """Pictures."""
+SPOKEN_COLUMNS, SPOKEN_SIDE = 6, 200
+"""Of a sheet with sentences: pictures in a row, and pixels of each."""
 LISTED = 12
 """Words that are named where one is not known."""
 
@@ -139,6 +143,19 @@ def draw_pictures(predictor: Predictor, noise: Noise, asked: Asked | None = None
         drawn: Sequence[Any] = predictor.decode(predictor.run(pixels, **given), [place] * count)
         found += [picture.pixels for picture in drawn if isinstance(picture, Picture)]
     return found
+
+
+def on_one_sheet(drawn: Sequence[Image], asked: Asked | None, *, columns: int) -> Image:
+    """Return drawn pictures side by side; below those that sentences ask for their sentences, 6 in a row.
+
+    Args:
+        drawn: at least one.
+        asked: for as many.
+        columns: in a row.
+    """
+    if asked is None or asked.kind != "caption":
+        return mosaic(drawn, columns=columns)
+    return grid(drawn, asked.names, columns=min(columns, SPOKEN_COLUMNS), side=SPOKEN_SIDE)
 
 
 def between_noise(start: Noise, end: Noise, steps: int) -> Noise:

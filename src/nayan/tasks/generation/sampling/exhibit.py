@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from nayan.core.errors import NayanError
-from nayan.core.sheet import grid
 from nayan.core.types import Dataset, Image, Label, Original, Sample
 from nayan.runtime.predictor import Predictor
 from nayan.tasks.generation.distances import squared_distances
@@ -22,17 +21,17 @@ from nayan.tasks.generation.features import chance
 from nayan.tasks.generation.film import make_film
 from nayan.tasks.generation.mosaic import fitted, mosaic
 from nayan.tasks.generation.sampling.drawing import (
-    Asked,
     asked_for,
     between_noise,
     draw_pictures,
     drawn_noise,
+    on_one_sheet,
 )
 
 SHOWN = 64
 """Drawn pictures on the sheet."""
-READ, COLUMNS, SIDE = 24, 6, 200
-"""The same where each has its sentence below it; pixels."""
+SPOKEN = 24
+"""The same where each has its sentence below it."""
 COMPARED = 256
 """Drawn pictures that are held against the training pictures."""
 MOST_TRAINING = 10_000
@@ -72,7 +71,9 @@ def exhibit(
     noise = drawn_noise(spec, COMPARED)
     asked = asked_for(spec, COMPARED)
     drawn = draw_pictures(predictor, noise, asked)
-    _save(_samples(drawn, asked), folder / "samples.png")
+    shown = np.arange(SPOKEN if asked is not None and asked.kind == "caption" else SHOWN)
+    sheet = on_one_sheet([drawn[row] for row in shown], asked and asked[shown], columns=8)
+    _save(sheet, folder / "samples.png")
     _save(_ways(predictor), folder / "ways.png")
     samples, pictures = _readable(learnt, MOST_TRAINING)
     known = extractor(pictures)
@@ -92,13 +93,6 @@ def exhibit(
         **_nearness(np.sqrt(apart.min(1)), known, extractor(_readable(data, COMPARED)[1])),
         **_classes_drawn(apart, samples, learnt.classes),
     }
-
-
-def _samples(drawn: Sequence[Image], asked: Asked | None) -> Image:
-    """Return a sheet of the first drawn pictures, each with its sentence below where one was asked for."""
-    if asked is None or asked.kind != "caption":
-        return mosaic(drawn[:SHOWN], columns=8)
-    return grid(drawn[:READ], asked.names[:READ], columns=COLUMNS, side=SIDE)
 
 
 def _ways(predictor: Predictor) -> Image:
