@@ -25,10 +25,15 @@ def packs() -> Path:
 
 
 def train(pack: str, *options: str | Path) -> tuple[dict[str, Any], Cost]:
+    """Train on a data pack as `train_on` does."""
+    return train_on(packs() / pack, *options)
+
+
+def train_on(data: Path, *options: str | Path) -> tuple[dict[str, Any], Cost]:
     """Train in a new folder below `.work`; return what `--json` gave, and the cost of the whole command."""
     WORK.mkdir(exist_ok=True)
-    command = [ENVIRONMENT / "nayan", "train", packs() / pack, *options, "--json"]
-    print(" ".join(["nayan train", pack, *map(str, options)]), flush=True)
+    command = [ENVIRONMENT / "nayan", "train", data, *options, "--json"]
+    print(" ".join(["nayan train", data.name, *map(str, options)]), flush=True)
     wall, cpu = time.perf_counter(), processor_s()
     result = subprocess.run(list(map(str, command)), cwd=WORK, check=True, stdout=subprocess.PIPE, text=True)
     record: dict[str, Any] = json.loads(result.stdout)

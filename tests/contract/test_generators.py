@@ -30,9 +30,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "gan": {"hidden": (16, 24, 32)},
     "dcgan": {"width": 8},
     "conditional_gan": {"width": 8},
+    "text_to_image": {"width": 8, "words": ("bar", "black", "dot", "line", "on"), "length": 5},
 }
+SAID = ("dot on black", "bar", "line")
+SMALL["text_to_image"]["captions"] = SAID
 
 entries = pytest.mark.parametrize("name", MODELS.names, scope="module")
+
+
+ROWS = torch.tensor([[1, 6, 8, 5, 2], [1, 4, 2, 0, 0], [1, 7, 2, 0, 0]])
+"""`SAID` in numbers."""
 
 
 def build(name: str, *, channels: int = 3, **args: Any) -> tuple[SamplingTask, Any]:
@@ -47,8 +54,21 @@ def images(count: int = 4, *, channels: int = 3) -> Tensor:
     return torch.randint(0, 256, (count, channels, SIDE, SIDE), generator=generator, dtype=torch.uint8)
 
 
-def batch_of(pictures: Tensor) -> Batch:
-    labels = torch.arange(len(pictures)) % len(SIGNS)
+def known_of(count: int, *, asked: str = "") -> Tensor:
+    """Return what is known of some pictures: (B,) classes, or (B, 1, L) sentences."""
+    which = torch.arange(count) % len(SIGNS)
+    return which if asked != "caption" else ROWS[which][:, None]
+
+
+def given_to(network: Any, count: int) -> dict[str, Tensor]:
+    """Return noise and, where the network takes it, what is asked for."""
+    known = known_of(count, asked=network.asked)
+    asked = {network.asked: known if known.ndim == 1 else known[:, 0]} if network.asked else {}
+    return {"noise": torch.randn(count, LATENT), **asked}
+
+
+def batch_of(pictures: Tensor, *, asked: str = "") -> Batch:
+    labels = known_of(len(pictures), asked=asked)
     ids = tuple(map(str, range(len(pictures))))
     place = Placement((SIDE, SIDE), (1.0, 1.0), (0.0, 0.0))
     truths = tuple(Original(lambda: np.zeros((SIDE, SIDE, 3), np.uint8)) for _ in ids)
@@ -63,7 +83,7 @@ def spec_of(name: str, task: SamplingTask, *, channels: int = 3) -> Spec:
         {**args, "mean": (0.5,) * channels, "std": (0.5,) * channels},
         SIGNS,
         Preprocess((SIDE, SIDE), mean=(0.5,) * channels, std=(0.5,) * channels, channels=channels),
-        inputs=task.inputs(MODELS[name], SIGNS, args={}),
+        inputs=task.inputs(MODELS[name], SIGNS, args=args),
     )
 
 
@@ -100,7 +120,7 @@ class TestEveryEntry:
             own = {id(parameter) for parameter in phase.module.parameters()}
             for parameter in network.parameters():
                 parameter.requires_grad_(id(parameter) in own)
-            losses = task.losses(network, batch_of(images()), phase.name)
+            losses = task.losses(network, batch_of(images(), asked=network.asked), phase.name)
             sum(loss for key, loss in losses.items() if key not in task.recorded).backward()
             for parameter in network.parameters():
                 learns = id(parameter) in own
@@ -113,9 +133,7 @@ class TestEveryEntry:
     ) -> None:
         _, network = built
         network.eval()
-        given: dict[str, Tensor] = {"noise": torch.randn(4, LATENT)}
-        if network.classes:
-            given["label"] = torch.tensor([0, 1, 2, 0])
+        given = given_to(network, 4)
         with torch.no_grad():
             all_four = network(images(), **given).drawn
             alone = network(images(1), **{key: value[:1] for key, value in given.items()}).drawn
@@ -136,7 +154,7 @@ class TestEveryEntry:
         for parameter in other.parameters():
             nn.init.constant_(parameter, 0.01)
         other.load_state_dict(load_file(tmp_path / "w.safetensors"))
-        given = {"noise": torch.randn(2, LATENT), "label": torch.tensor([0, 1])}
+        given = given_to(network, 2)
         with torch.no_grad():
             drawn = [each.eval()(images(2), **given).drawn for each in (network, other)]
         assert torch.equal(*drawn)
@@ -161,7 +179,7 @@ class TestEveryEntry:
         task, network = build(name, channels=1, dropout=0.0)
         only = torch.full((1, 1, SIDE, SIDE), 30, dtype=torch.uint8)
         only[..., 4:12, 4:12] = 220
-        batch = batch_of(only.repeat(8, 1, 1, 1))
+        batch = batch_of(only.repeat(8, 1, 1, 1), asked=network.asked)
         network.train()
         optimisers = [
             (phase, torch.optim.Adam(phase.module.parameters(), lr=5e-3, betas=phase.betas))
@@ -242,6 +260,8 @@ def test_what_cannot_be_built_is_refused() -> None:
         build("dcgan", size=(16, 32))
     with pytest.raises(ConfigError, match="a conditional GAN learns to draw classes, and the data have none"):
         SamplingTask().build(MODELS["conditional_gan"], (), size=(SIDE, SIDE))
+    with pytest.raises(ConfigError, match="learns to draw from sentences, and there are none"):
+        SamplingTask().build(MODELS["text_to_image"], (), size=(SIDE, SIDE))
     with pytest.raises(NotFound, match="no adversarial loss is named 'hing'"):
         SamplingTask(loss="hing")
     with pytest.raises(NotFound, match="no differentiable augmentation is named 'blur'"):

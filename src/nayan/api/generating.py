@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,10 @@ from nayan.core.errors import ConfigError
 from nayan.runtime.fsio import safe_name
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from nayan.core.types import Image
     from nayan.runtime.predictor import Predictor
     from nayan.runtime.spec import Spec
+    from nayan.tasks.generation.sampling.drawing import Asked
 
 MOST = 1_000_000
 FILM_MS = 80
@@ -34,6 +33,7 @@ def generate(
     out: Place,
     seed: int = 0,
     label: str | None = None,
+    caption: str | Sequence[str] = (),
     grid: bool = False,
     interpolate: bool = False,
     backend: str = "auto",
@@ -48,23 +48,25 @@ def generate(
         out: folder.
         seed: of the noise.
         label: the class to draw; None for all in turn, where the model knows classes.
+        caption: the sentence to draw, or several, in turn; () for sentences of the training pictures, where
+            the model reads.
         grid: also write all of them on one sheet, `grid.png`.
         interpolate: draw the way from one picture to another in `n` steps; also writes it as `way.gif`.
         backend: as for `load`.
 
     Returns:
-        `{"file", "seed", "number"}` a picture, with its "label" where there is one; then `{"file", "kind"}`
-        of the grid and the way.
+        `{"file", "seed", "number"}` a picture, with its "label" or "caption" where there is one; then
+        `{"file", "kind"}` of the grid and the way.
 
     Raises:
-        ConfigError: if the model does not draw from noise, an option is impossible, or `label` is given to a
-            model that knows no classes.
-        NotFound: if the model knows no such class.
+        ConfigError: if the model does not draw from noise, an option is impossible, or a class or a
+            sentence is given to a model that takes none.
+        NotFound: if the model knows no such class, or no such word.
     """
     from nayan.api.using import load
     from nayan.runtime.predictor import Predictor
     from nayan.tasks.generation.sampling.drawing import (
-        asked_labels,
+        asked_for,
         between_noise,
         draw_pictures,
         drawn_noise,
@@ -77,21 +79,21 @@ def generate(
     predictor = model if isinstance(model, Predictor) else load(model, backend=backend)
     spec = predictor.spec
     _check_draws(spec)
-    labels = asked_labels(spec, n, label=label)
+    captions = (caption,) if isinstance(caption, str) else tuple(caption)
+    asked = asked_for(spec, n, label=label, captions=captions)
     if interpolate:
         start, end = drawn_noise(spec, 2, seed=seed)
         noise = between_noise(start, end, n)
-        labels = None if labels is None else labels * 0 + labels[0]  # one thing that changes its shape
+        asked = asked and asked[[0] * n]  # one thing that changes its shape
     else:
         noise = drawn_noise(spec, n, seed=seed)
-    pictures = draw_pictures(predictor, noise, labels)
+    pictures = draw_pictures(predictor, noise, asked)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = _write(pictures, folder, seed=seed, labels=labels, classes=spec.classes)
-    in_turn = len(spec.classes) if labels is not None and label is None and not interpolate else 0
-    return rows + _write_together(
-        pictures, folder, columns=_columns(n, in_turn=in_turn) if grid else 0, way=interpolate
-    )
+    rows = _write(pictures, folder, seed=seed, asked=asked)
+    in_turn = len(spec.classes) if "label" in spec.inputs and label is None and not interpolate else 0
+    columns = _columns(n, in_turn=in_turn) if grid else 0
+    return rows + _write_together(pictures, folder, asked=asked, columns=columns, way=interpolate)
 
 
 def _check_draws(spec: Spec) -> None:
@@ -102,22 +104,15 @@ def _check_draws(spec: Spec) -> None:
         )
 
 
-def _write(
-    pictures: list[Image],
-    folder: Path,
-    *,
-    seed: int,
-    labels: NDArray[np.int64] | None,
-    classes: tuple[str, ...],
-) -> list[dict[str, Any]]:
+def _write(pictures: list[Image], folder: Path, *, seed: int, asked: Asked | None) -> list[dict[str, Any]]:
     rows = []
     for number, picture in enumerate(pictures):
-        name = "" if labels is None else classes[labels[number]]
+        name = "" if asked is None else asked.names[number]
         stem = f"{safe_name(name)}_" if name else ""
         file = folder / f"{stem}{seed}_{number:04d}.png"
         PillowImage.fromarray(picture).save(file)
         row: dict[str, Any] = {"file": str(file), "seed": seed, "number": number}
-        rows.append({**row, "label": name} if name else row)
+        rows.append(row if asked is None else {**row, asked.kind: name})
     return rows
 
 
@@ -134,13 +129,17 @@ def _columns(n: int, *, in_turn: int) -> int:
     return next(whole, square)
 
 
-def _write_together(pictures: list[Image], folder: Path, *, columns: int, way: bool) -> list[dict[str, Any]]:
+def _write_together(
+    pictures: list[Image], folder: Path, *, asked: Asked | None, columns: int, way: bool
+) -> list[dict[str, Any]]:
     """Write a sheet of so many columns, none for 0, and a film of a way."""
     from nayan.tasks.generation.mosaic import mosaic
+    from nayan.tasks.generation.sampling.drawing import on_one_sheet
 
     rows = []
     if columns:
-        PillowImage.fromarray(mosaic(pictures, columns=columns)).save(folder / "grid.png")
+        sheet = on_one_sheet(pictures, asked, columns=columns)
+        PillowImage.fromarray(sheet).save(folder / "grid.png")
         rows.append({"file": str(folder / "grid.png"), "kind": "grid"})
     if way:
         first, *others = [

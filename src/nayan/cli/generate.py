@@ -26,6 +26,14 @@ def generate(
             help="the class to draw [default: all in turn, where the model knows classes]", metavar="NAME"
         ),
     ] = None,
+    caption: Annotated[
+        list[str] | None,
+        Parameter(
+            help="the sentence to draw, where the model reads; several in turn [default: training captions]",
+            metavar="TEXT",
+            negative="",
+        ),
+    ] = None,
     grid: Annotated[
         bool, Parameter(help="also write all of them on one sheet, grid.png", negative="")
     ] = False,
@@ -37,12 +45,21 @@ def generate(
 ) -> Output:
     """Draw pictures with a trained generator.
 
-    The same model and seed draw the same pictures. Files are named by the seed and their number.
+    The same model and seed draw the same pictures. Files are named by what they
+    are asked to show, the seed and their number.
     """
     from nayan import api
 
     records = api.generate(
-        model, n, out=out, seed=seed, label=label, grid=grid, interpolate=interpolate, backend=backend
+        model,
+        n,
+        out=out,
+        seed=seed,
+        label=label,
+        caption=caption or (),
+        grid=grid,
+        interpolate=interpolate,
+        backend=backend,
     )
     together = [record["file"] for record in records if "kind" in record]
     drawn = len(records) - len(together)

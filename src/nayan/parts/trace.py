@@ -46,6 +46,7 @@ def trace_onnx(
         # Whoever uses the file compares its answers with the module's, so tracing need not warn.
         warnings.simplefilter("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)
+        warnings.filterwarnings("ignore", message=r"Exporting a model .* with GRU", category=UserWarning)
         torch.onnx.export(
             module,
             (images, *further.values()),

@@ -45,6 +45,19 @@ def label(pixels: NDArray[np.uint8], *, count: int) -> NDArray[np.int64]:
     return np.asarray(drawn_by(pixels).integers(count), np.int64)
 
 
+def caption(pixels: NDArray[np.uint8], *, rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """Return (L,) int64, the words of a sentence that is to be drawn, the same for the same picture.
+
+    Args:
+        pixels: (h, w, C) uint8.
+        rows: the sentences of which it is one, as `core.vocabulary` encodes them.
+
+    >>> caption(np.zeros((2, 2, 3), np.uint8), rows=[[1, 4, 2]]).tolist()
+    [1, 4, 2]
+    """
+    return np.asarray(rows[int(drawn_by(pixels).integers(len(rows)))], np.int64)
+
+
 def shrunk(pixels: NDArray[np.uint8], *, scale: int) -> NDArray[np.uint8]:
     """Return the picture `scale` times smaller, (h / scale, w / scale, C), by antialiased bicubic weights.
 
@@ -85,6 +98,7 @@ METHODS: dict[str, Callable[..., NDArray[Any]]] = {
     "selective_search": propose,
     "noise": noise,
     "label": label,
+    "caption": caption,
     "shrunk": shrunk,
     "holes": holes,
     "whole": whole,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nayan.core.sheet import grid
-from nayan.core.types import Image, Label, Original, Picture, Target
+from nayan.core.types import Caption, Image, Label, Original, Picture, Target
 from nayan.tasks.generation.sampling.findings import panels, summary
 
 __all__ = ["annotate", "grid", "panels", "sheet", "summary"]
@@ -25,7 +25,7 @@ def annotate(image: Image, prediction: Picture, classes: Sequence[str]) -> Image
 
 
 def sheet(images: Sequence[Image], targets: Sequence[Target], classes: Sequence[str]) -> Image:
-    """Return a contact sheet of pictures of the data, each with its class below where that is known.
+    """Return a contact sheet of pictures of the data, each with its class or caption below where it is known.
 
     Args:
         images: (H, W, 3) uint8 RGB pictures of any size.
@@ -33,4 +33,10 @@ def sheet(images: Sequence[Image], targets: Sequence[Target], classes: Sequence[
         classes: names.
     """
     abouts = [target.about if isinstance(target, Original) else target for target in targets]
-    return grid(images, [classes[about.index] if isinstance(about, Label) else "" for about in abouts])
+    return grid(images, [_words(about, classes) for about in abouts])
+
+
+def _words(about: Target, classes: Sequence[str]) -> str:
+    if isinstance(about, Caption):
+        return about.texts[0]
+    return classes[about.index] if isinstance(about, Label) else ""

@@ -20,10 +20,18 @@ from nayan.tasks.generation.distances import squared_distances
 from nayan.tasks.generation.features import chance
 from nayan.tasks.generation.film import make_film
 from nayan.tasks.generation.mosaic import fitted, mosaic
-from nayan.tasks.generation.sampling.drawing import asked_labels, between_noise, draw_pictures, drawn_noise
+from nayan.tasks.generation.sampling.drawing import (
+    asked_for,
+    between_noise,
+    draw_pictures,
+    drawn_noise,
+    on_one_sheet,
+)
 
 SHOWN = 64
 """Drawn pictures on the sheet."""
+SPOKEN = 24
+"""The same where each has its sentence below it."""
 COMPARED = 256
 """Drawn pictures that are held against the training pictures."""
 MOST_TRAINING = 10_000
@@ -55,13 +63,17 @@ def exhibit(
         folder: `evaluation/` of the run; `film/` in it holds a picture of each epoch.
 
     Returns:
-        Names of files in the folder, `samples`, `film` ("" without frames), `nearest` and `ways`; and the
-        facts of `_nearness` and `_classes_drawn`.
+        Names of files in the folder, `samples`, `film` ("" without frames), `nearest` and `ways`; `asked`,
+        "label", "caption" or "", what the samples were asked to be; and the facts of `_nearness` and
+        `_classes_drawn`.
     """
     spec, extractor = predictor.spec, chance()
     noise = drawn_noise(spec, COMPARED)
-    drawn = draw_pictures(predictor, noise, asked_labels(spec, COMPARED))
-    _save(mosaic(drawn[:SHOWN], columns=8), folder / "samples.png")
+    asked = asked_for(spec, COMPARED)
+    drawn = draw_pictures(predictor, noise, asked)
+    shown = np.arange(SPOKEN if asked is not None and asked.kind == "caption" else SHOWN)
+    sheet = on_one_sheet([drawn[row] for row in shown], asked and asked[shown], columns=8)
+    _save(sheet, folder / "samples.png")
     _save(_ways(predictor), folder / "ways.png")
     samples, pictures = _readable(learnt, MOST_TRAINING)
     known = extractor(pictures)
@@ -73,6 +85,7 @@ def exhibit(
     _save(mosaic([*(drawn[row] for row in order), *beside], columns=len(order)), folder / "nearest.png")
     return {
         "samples": "samples.png",
+        "asked": "" if asked is None else asked.kind,
         "ways": "ways.png",
         "nearest": "nearest.png",
         "film": make_film(folder),
@@ -87,10 +100,9 @@ def _ways(predictor: Predictor) -> Image:
     spec = predictor.spec
     ends = drawn_noise(spec, 2 * WAYS, seed=1)
     noise = np.concatenate([between_noise(ends[2 * row], ends[2 * row + 1], STEPS) for row in range(WAYS)])
-    labels = asked_labels(spec, WAYS)
-    return mosaic(
-        draw_pictures(predictor, noise, None if labels is None else labels.repeat(STEPS)), columns=STEPS
-    )
+    asked = asked_for(spec, WAYS)
+    each = None if asked is None else asked[np.arange(WAYS).repeat(STEPS)]
+    return mosaic(draw_pictures(predictor, noise, each), columns=STEPS)
 
 
 def _readable(data: Dataset, most: int) -> tuple[list[Sample], list[Image]]:

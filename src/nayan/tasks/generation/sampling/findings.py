@@ -104,6 +104,10 @@ def _samples(shown: Record) -> list[Panel]:
     found = []
     if shown.get("samples"):
         text = "The first of what it draws with the seed 0, none chosen."
+        if shown.get("asked") == "caption":
+            text += (
+                " Below each picture is the sentence that it was asked for, one of the training pictures'."
+            )
         found.append(_picture("Drawn", text, shown["samples"], "Grid of drawn pictures"))
     if shown.get("film"):
         text = "From the same noise after each epoch: what it had learnt by then."

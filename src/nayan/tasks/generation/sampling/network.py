@@ -1,15 +1,16 @@
 """What every generator with its adversary is: one that draws, one that tells drawn from real.
 
-noise (B, Z) ─┐
-              ├─ generator ── drawn (B, C, h, w) in [-1, 1] ─┐
-class (B,) ───┤                                              ├─ change ── discriminator ── logits (B,)
-              │   pixels 0..255 ── Normalise ── real ────────┘                │
-              └───────────────────────────────────────────────────────────────┘
+noise (B, Z) ─────┐
+                  ├─ generator ── drawn (B, C, h, w) in [-1, 1] ─┐
+condition (B, ..) ┤                                              ├─ change ── discriminator ── logits (B,)
+                  │   pixels 0..255 ── Normalise ── real ────────┘                │
+                  └───────────────────────────────────────────────────────────────┘
 
-What is deployed is the generator alone: it looks at no picture.
+A condition is what can be asked for: a class (B,), or a sentence (B, L); some networks take none. What is
+deployed is the generator alone: it looks at no picture.
 """
 
-# B pictures, C channels, (h, w) their size, Z numbers of noise
+# B pictures, C channels, (h, w) their size, Z numbers of noise, L words of a sentence, K conditions
 
 from __future__ import annotations
 
@@ -35,11 +36,13 @@ class Turn:
         drawn: (B, C, h, w) in [-1, 1], what the discriminator is to tell from the data; None draws anew.
         probe: where the slope of the discriminator is asked for: at the "data", "between" data and drawn
             pictures, or nowhere.
+        wrong: (B, ...) conditions that are not those of the data, for the discriminator to see through.
     """
 
     learner: Literal["generator", "discriminator"]
     drawn: Tensor | None = None
     probe: Literal["", "data", "between"] = ""
+    wrong: Tensor | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +53,7 @@ class SamplingRaw:
         drawn: (B, C, h, w) in [-1, 1].
         fake: (B,) logits of what was drawn; None where nobody asked.
         real: (B,) logits of the data; None in the generator's turn.
+        wrong: (B,) logits of the data under conditions that are not theirs; None where there were none.
         probed: (B, C, h, w) pictures at which the slope of the discriminator is asked for.
         probed_logits: (B,) logits of those.
     """
@@ -57,6 +61,7 @@ class SamplingRaw:
     drawn: Tensor
     fake: Tensor | None = None
     real: Tensor | None = None
+    wrong: Tensor | None = None
     probed: Tensor | None = None
     probed_logits: Tensor | None = None
 
@@ -65,11 +70,13 @@ class Adversaries(nn.Module):
     """A network with the two doors that `nayan.tasks.base.Network` promises.
 
     Args:
-        generator: from (B, Z) noise and (B,) classes, or None without any, to (B, C, h, w) in [-1, 1].
-        discriminator: from such pictures and their classes to (B,) logits, above 0 for the data.
+        generator: from (B, Z) noise and (B, ...) conditions, or None without any, to (B, C, h, w) in [-1, 1].
+        discriminator: from such pictures and their conditions to (B,) logits, above 0 for the data. Given
+            twice as many conditions as pictures, it judges each picture under the first and the second half.
         latent: Z.
         normalise: from pixels to [-1, 1].
-        classes: how many the generator can be asked for; 0: it draws what it will.
+        asked: what `forward` calls the condition; "": the generator draws what it will.
+        choices: (K, ...) conditions that it can be asked for, such as every class, or some sentences.
         augment: what may happen to all pictures before the discriminator sees them.
     """
 
@@ -80,7 +87,8 @@ class Adversaries(nn.Module):
         *,
         latent: int,
         normalise: Normalise,
-        classes: int = 0,
+        asked: Literal["", "label", "caption"] = "",
+        choices: Tensor | None = None,
         augment: Sequence[str] = (),
     ) -> None:
         super().__init__()
@@ -89,7 +97,9 @@ class Adversaries(nn.Module):
         self.discriminator = discriminator
         self.augment = DifferentiableAugment(augment)
         self.latent = latent
-        self.classes = classes
+        self.asked = asked
+        self.choices: Tensor | None
+        self.register_buffer("choices", choices, persistent=False)
 
     def forward(
         self,
@@ -98,6 +108,7 @@ class Adversaries(nn.Module):
         *,
         noise: Tensor | None = None,
         label: Tensor | None = None,
+        caption: Tensor | None = None,
     ) -> SamplingRaw:
         """Draw as many pictures as there are `images`, and let them be judged.
 
@@ -106,27 +117,35 @@ class Adversaries(nn.Module):
                 taken for. Without a turn they only say how many pictures are drawn.
             targets: whose turn it is; None: nobody learns, and nothing is judged.
             noise: (B, Z); None draws it.
-            label: (B,) int64 classes of the images, which are also those that are to be drawn; None for
-                networks without classes, and else draws them.
+            label: (B,) int64 classes of the images, which are also those that are to be drawn.
+            caption: (B, L) int64 words of a sentence about each, likewise. Where a network takes one of the
+                two and is given none, it draws some of its `choices`.
         """
-        if self.classes and label is None:
-            label = torch.randint(0, self.classes, (len(images),), device=images.device)
+        condition = label if caption is None else caption
+        if self.choices is not None and condition is None:
+            condition = self.choices[
+                torch.randint(0, len(self.choices), (len(images),), device=images.device)
+            ]
         if targets is None:
-            return SamplingRaw(self._draw(images, noise, label))
+            return SamplingRaw(self._draw(images, noise, condition))
         if targets.learner == "generator":
-            raw = SamplingRaw(self._draw(images, noise, label))
-            raw.fake = self._judge(raw.drawn, label)
+            raw = SamplingRaw(self._draw(images, noise, condition))
+            raw.fake = self._judge(raw.drawn, condition)
             return raw
         with torch.no_grad():
-            drawn = self._draw(images, noise, label) if targets.drawn is None else targets.drawn
+            drawn = self._draw(images, noise, condition) if targets.drawn is None else targets.drawn
         real = self.normalise(images)
-        raw = SamplingRaw(drawn, fake=self._judge(drawn, label))
+        raw = SamplingRaw(drawn, fake=self._judge(drawn, condition))
         if targets.probe == "data":
             raw.probed = real = real.requires_grad_()
-        raw.real = raw.probed_logits = self._judge(real, label)
+        if targets.wrong is None or condition is None:
+            raw.real = self._judge(real, condition)
+        else:
+            raw.real, raw.wrong = self._judge(real, torch.cat([condition, targets.wrong])).chunk(2)
+        raw.probed_logits = raw.real
         if targets.probe == "between":
             raw.probed = between(real, drawn).requires_grad_()
-            raw.probed_logits = self._judge(raw.probed, label)
+            raw.probed_logits = self._judge(raw.probed, condition)
         return raw
 
     def deploy(self, raw: SamplingRaw) -> dict[str, Tensor]:
@@ -137,14 +156,14 @@ class Adversaries(nn.Module):
         """Return the two adversaries. They are no chain: the second is not deployed."""
         return [("generator", self.generator), ("discriminator", self.discriminator)]
 
-    def _draw(self, images: Tensor, noise: Tensor | None, label: Tensor | None) -> Tensor:
+    def _draw(self, images: Tensor, noise: Tensor | None, condition: Tensor | None) -> Tensor:
         if noise is None:
             noise = torch.randn(len(images), self.latent, device=images.device)
-        drawn: Tensor = self.generator(noise, label)
+        drawn: Tensor = self.generator(noise, condition)
         return drawn
 
-    def _judge(self, pictures: Tensor, label: Tensor | None) -> Tensor:
-        logits: Tensor = self.discriminator(self.augment(pictures), label)
+    def _judge(self, pictures: Tensor, condition: Tensor | None) -> Tensor:
+        logits: Tensor = self.discriminator(self.augment(pictures), condition)
         return logits
 
 

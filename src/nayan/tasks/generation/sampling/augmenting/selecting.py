@@ -28,7 +28,7 @@ from nayan.tasks.generation.sampling.augmenting.choosing import (
     near_limit,
     tally,
 )
-from nayan.tasks.generation.sampling.drawing import draw_pictures, drawn_noise
+from nayan.tasks.generation.sampling.drawing import Asked, draw_pictures, drawn_noise
 
 AT_ONCE = 64
 """Pictures that the classifier looks at together."""
@@ -92,7 +92,8 @@ def select(
     asked = np.repeat(np.arange(count), wanted.tries * np.array(wanted.counts))
     places = np.array([spec.classes.index(name) for name in train.classes])
     noise = drawn_noise(spec, len(asked), seed=wanted.seed)
-    drawn = draw_pictures(generator, noise, places[asked])
+    names = tuple(train.classes[index] for index in asked)
+    drawn = draw_pictures(generator, noise, Asked("label", places[asked], names))
     real, _ = as_shown(train, spec.preprocess)
     others, labels = as_shown(held_out, spec.preprocess)
     if len(real) <= NEIGHBOURS or not others:

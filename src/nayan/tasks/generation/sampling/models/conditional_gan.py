@@ -61,8 +61,8 @@ def conditional_gan(
     Raises:
         ConfigError: without classes, or for pictures of another size.
 
-    >>> conditional_gan(["cat", "dog"], size=(32, 32)).classes
-    2
+    >>> conditional_gan(["cat", "dog"], size=(32, 32)).choices
+    tensor([0, 1])
     """
     if not classes:
         raise ConfigError(
@@ -80,7 +80,8 @@ def conditional_gan(
         with_spectral_norm(discriminator) if spectral_norm else discriminator,
         latent=latent,
         normalise=Normalise.for_channels(mean, std, channels=channels),
-        classes=len(classes),
+        asked="label",
+        choices=torch.arange(len(classes)),
         augment=diffaug,
     )
 
@@ -101,9 +102,9 @@ class ConditionalGenerator(nn.Module):
         self.embed = nn.Embedding(classes, EMBEDDED)
         self.draw = StridedGenerator(latent + EMBEDDED, channels=channels, size=size, width=width)
 
-    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         """Return (B, C, h, w) in [-1, 1] for (B, Z) noise and (B,) classes."""
-        drawn: Tensor = self.draw(torch.cat([noise, self.embed(label)], dim=1))
+        drawn: Tensor = self.draw(torch.cat([noise, self.embed(condition)], dim=1))
         return drawn
 
 
@@ -123,8 +124,8 @@ class ConditionalDiscriminator(nn.Module):
         start_small(self.decide)
         nn.init.normal_(self.embed.weight, 0.0, 0.02)
 
-    def forward(self, pictures: Tensor, label: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor, condition: Tensor) -> Tensor:
         """Return (B,) logits of (B, C, h, w) pictures in [-1, 1] of (B,) classes."""
         vectors = self.encoder(pictures)
-        logits: Tensor = self.decide(vectors)[:, 0] + (self.embed(label) * vectors).sum(dim=1)
+        logits: Tensor = self.decide(vectors)[:, 0] + (self.embed(condition) * vectors).sum(dim=1)
         return logits

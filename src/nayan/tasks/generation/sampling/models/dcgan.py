@@ -75,8 +75,8 @@ def dcgan(
 class Generator(StridedGenerator):
     """From noise to pictures."""
 
-    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """Return (B, C, h, w) in [-1, 1] for (B, Z) noise; `label` is not needed."""
+    def forward(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Return (B, C, h, w) in [-1, 1] for (B, Z) noise; `condition` is not needed."""
         return super().forward(noise)
 
 
@@ -93,7 +93,7 @@ class Discriminator(nn.Module):
         self.decide = nn.Linear(encoder.outputs, 1)
         start_small(self.decide)
 
-    def forward(self, pictures: Tensor, label: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """Return (B,) logits of (B, C, h, w) pictures in [-1, 1]; `label` is not needed."""
+    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Return (B,) logits of (B, C, h, w) pictures in [-1, 1]; `condition` is not needed."""
         logits: Tensor = self.decide(self.encoder(pictures))
         return logits[:, 0]

@@ -88,8 +88,8 @@ class MlpGenerator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(shape)), nn.Tanh())
         self.shape = shape
 
-    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """Return (B, C, h, w) in [-1, 1] for (B, Z) noise; `label` is not needed."""
+    def forward(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Return (B, C, h, w) in [-1, 1] for (B, Z) noise; `condition` is not needed."""
         pixels: Tensor = self.layers(noise)
         return pixels.reshape(-1, *self.shape)  # (B, C h w) -> (B, C, h, w)
 
@@ -111,7 +111,7 @@ class MlpDiscriminator(nn.Module):
             layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE, inplace=True), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
-    def forward(self, pictures: Tensor, label: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """Return (B,) logits of (B, C, h, w) pictures in [-1, 1]; `label` is not needed."""
+    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Return (B,) logits of (B, C, h, w) pictures in [-1, 1]; `condition` is not needed."""
         logits: Tensor = self.layers(pictures.flatten(1))
         return logits[:, 0]
