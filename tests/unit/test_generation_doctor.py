@@ -8,6 +8,7 @@ import pytest
 from drawn import draw, pixels
 from PIL import Image
 
+import nayan
 from nayan.data.doctor import Finding, diagnose
 from nayan.data.doctor.domains import balance
 from nayan.data.doctor.snapshot import Picture, Snapshot
@@ -89,3 +90,11 @@ def test_pictures_without_truth_have_nothing_to_be_blamed_for(tmp_path: Path) ->
     root = draw(tmp_path, {f"{number}.png": number for number in range(5)})
     assert findings(root) == {}
     assert diagnose(root, targets=GENERATION).format == "pictures"
+
+
+def test_plain_pictures_are_examined_for_those_who_generate(tmp_path: Path) -> None:
+    data = nayan.sample("generate", tmp_path / "data", count=40, format="pictures")
+    found = nayan.doctor(data, task="generate")
+    assert found.format == "pictures"
+    assert not [finding for finding in found.findings if finding.severity == "error"]
+    assert nayan.doctor(data).format == ""  # without a task, pictures without a word are for nothing

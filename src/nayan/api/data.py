@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nayan.api.common import Place, open_predictor
 from nayan.core.errors import ConfigError
-from nayan.tasks import by_verb
+from nayan.tasks import by_verb, cards_of, wanted_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ def doctor(
     look = None if embed is None else _embedding(embed, weights, on_progress)
     return diagnose(
         Path(data),
-        targets=by_verb(task).targets if task else (),
+        targets=wanted_of(cards_of(task)) if task else (),
         format=format,
         only=only or None,
         skip=skip or None,
@@ -139,7 +139,7 @@ def split(
         test_fraction=test,
         seed=seed,
         group=group,
-        targets=by_verb(task).targets if task else (),
+        targets=wanted_of(cards_of(task)) if task else (),
     )
     write_splits(drawn, Path(out))
     return drawn
