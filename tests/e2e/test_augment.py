@@ -55,7 +55,8 @@ def done(signs: Path, generator: Path, tmp_path_factory: pytest.TempPathFactory)
 def test_the_answer_has_a_pair_a_seed_and_counts_that_add_up(done: dict[str, Any]) -> None:
     assert set(done) == {
         "schema_version", "task", "data", "split", "classifier", "generator", "pictures", "classes", "real",
-        "features", "steps", "seeds", "accuracy", "difference", "verdict", "out", "set", "report", "seconds",
+        "variety", "features", "steps", "seeds", "accuracy", "difference", "verdict", "out", "set", "report",
+        "seconds",
     }  # fmt: skip
     assert done["pictures"] == {
         "train": 21,

@@ -28,6 +28,7 @@ from nayan.tasks.generation.sampling.augmenting.choosing import (
     keep_wanted,
     near_limit,
     tally,
+    variety,
 )
 from nayan.tasks.generation.sampling.augmenting.difference import Difference, paired_difference
 from nayan.tasks.generation.sampling.augmenting.findings import (
@@ -102,6 +103,14 @@ def test_the_first_are_kept_and_the_counts_of_a_class_add_up_to_what_was_drawn_o
     assert [sum(row.values()) for row in rows] == np.bincount(asked).tolist()
     assert rows[0]["kept"] == 3
     assert rows[1]["spare"] == 0
+
+
+def test_pictures_that_are_all_the_same_have_no_variety_and_real_ones_have_all_of_it() -> None:
+    train, labels = crowd(200, seed=0), np.arange(200) % 2
+    assert variety(train, labels, train, labels) == pytest.approx(1.0)
+    same = np.repeat(train[:1], 5, axis=0)
+    assert variety(same, np.zeros(5, np.int64), train, labels) == pytest.approx(0.0, abs=1e-3)
+    assert variety(train[:1], labels[:1], train, labels) is None
 
 
 def test_candidates_need_as_many_features_as_probabilities_and_classes() -> None:
@@ -211,6 +220,7 @@ def result(verdict: str = "helps", **changes: Any) -> dict[str, Any]:
         "pictures": {"train": 20, "val": 10, "test": 400, "drawn": 40, "kept": 20},
         "classes": {"cat": {**row, "wanted": 10}, "dog": {**row, "wanted": 10}},
         "real": {"kept": 0.8, "memorised": 0.1, "off_manifold": 0.1, "wrong_class": 0.0, "doubtful": 0.0},
+        "variety": 0.95,
         "features": "random convolutions",
         "steps": {"plain": 100, "with": 102},
         "seeds": [
@@ -243,9 +253,16 @@ def test_the_page_warns_of_a_foreign_generator_few_pictures_and_uneven_steps(tmp
         steps={"plain": 100, "with": 120},
     )
     odd["classes"]["cat"]["wanted"] = 50
+    odd["variety"] = 0.61
     odd["pictures"]["test"] = 40
     worries = " ".join(summary(odd).worries)
-    for told in ("may have seen the test pictures", "wanted of “cat”", "steps are uneven", "each is 2.5 %"):
+    for told in (
+        "may have seen the test pictures",
+        "wanted of “cat”",
+        "steps are uneven",
+        "by 61 % of",
+        "each is 2.5 %",
+    ):
         assert told in worries
     how_many = picture_panels(odd, tmp_path)[0].table
     assert how_many is not None

@@ -284,7 +284,7 @@ class Chain:
                 "drawn": sum(row[fate] for row in rows for fate in FATES),
                 "kept": sum(row["kept"] for row in rows),
             },
-            **{name: facts[name] for name in ("classes", "real", "features")},
+            **{name: facts[name] for name in ("classes", "real", "variety", "features")},
             "steps": {
                 "plain": plain[0].provenance["steps"],
                 "with": with_[0].provenance["steps"] if with_ else None,

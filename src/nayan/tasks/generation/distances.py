@@ -144,6 +144,17 @@ def nearest(points: Features, crowd: Features) -> tuple[NDArray[np.int64], NDArr
     return np.concatenate(rows), np.concatenate(far)
 
 
+def spread(points: Features) -> float:
+    """Return the mean distance of two different of (N, D) points; 0 for a single one.
+
+    >>> spread(np.array([[0.0, 0.0], [3.0, 4.0]], np.float32))
+    5.0
+    """
+    exact, count = points.astype(np.float64), len(points)
+    total = float(np.sqrt(squared_distances(exact, exact)).sum())
+    return total / max(1, count * (count - 1))
+
+
 def squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (N, M) squared Euclidean distances of (N, D) and (M, D) points, never below 0."""
     squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None] - 2 * (a @ b.T)

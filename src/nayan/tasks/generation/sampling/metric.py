@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nayan.core.errors import DataError, ShapeError
 from nayan.core.types import Original, Picture
 from nayan.runtime.preprocess import Placement
-from nayan.tasks.generation.distances import NEIGHBOURS, fid, kid, precision_recall, squared_distances
+from nayan.tasks.generation.distances import NEIGHBOURS, fid, kid, precision_recall, spread
 from nayan.tasks.generation.features import Extractor, chance
 
 REMEMBERED = 20_000
@@ -95,7 +95,7 @@ class SamplingMetric:
         return {
             "pictures": len(self._drawn),
             "protocol": self.protocol,
-            "spread": {"real": _spread(real), "drawn": _spread(drawn)},
+            "spread": {"real": spread(real), "drawn": spread(drawn)},
         }
 
     def _features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -122,11 +122,3 @@ def _of_real(original: Original, extractor: Extractor) -> NDArray[np.float32]:
     """Return the (D,) features of one real picture."""
     features: NDArray[np.float32] = extractor([original.load()])[0]
     return features
-
-
-def _spread(features: NDArray[np.float32]) -> float:
-    """Return the mean distance of two different pictures; 0 for a single one."""
-    points = features.astype(np.float64)
-    count = len(points)
-    total = float(np.sqrt(squared_distances(points, points)).sum())
-    return total / max(1, count * (count - 1))

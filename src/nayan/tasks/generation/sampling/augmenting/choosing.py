@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nayan.core.errors import ShapeError
-from nayan.tasks.generation.distances import Features, lies_among, nearest
+from nayan.tasks.generation.distances import Features, lies_among, nearest, spread
 
 KEPT, MEMORISED, OFF_MANIFOLD, WRONG_CLASS, DOUBTFUL, SPARE = range(6)
 FATES = ("kept", "memorised", "off_manifold", "wrong_class", "doubtful", "spare")
@@ -109,3 +109,23 @@ def tally(fates: NDArray[np.int64], asked: NDArray[np.int64], count: int) -> lis
     found = np.zeros((count, len(FATES)), np.int64)
     np.add.at(found, (asked, fates), 1)
     return [dict(zip(FATES, row, strict=True)) for row in found.tolist()]
+
+
+def variety(
+    kept: Features, kept_labels: NDArray[np.int64], train: Features, labels: NDArray[np.int64]
+) -> float | None:
+    """Return how far two kept pictures of a class are apart, as a share of what two real ones of it are.
+
+    The mean over classes that have two pictures of both kinds; None where there is none. Below 1 the
+    generator draws the same again and again.
+
+    >>> real, label = np.array([[0.0, 0.0], [4.0, 0.0]], np.float32), np.array([0, 0])
+    >>> variety(real / 2, label, real, label)
+    0.5
+    """
+    shares = [
+        spread(kept[kept_labels == label]) / real
+        for label in np.unique(kept_labels)
+        if (kept_labels == label).sum() > 1 and (real := spread(train[labels == label])) > 0
+    ]
+    return float(np.mean(shares)) if shares else None

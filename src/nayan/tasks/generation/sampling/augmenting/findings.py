@@ -40,6 +40,8 @@ _SHEETS = {
 }
 UNEVEN = 0.05
 """Difference of the steps, as a share, from which on the comparison is no longer even."""
+ALIKE = 0.8
+"""Share of the variety of real pictures of a class below which drawn ones add little."""
 COARSE = 0.005
 """Share of one test picture from which on the accuracy goes in steps that matter."""
 
@@ -186,6 +188,12 @@ def _worries(result: Record) -> list[str]:
         found.append(
             f"Fewer pictures passed than were wanted of {several(few)}: --tries draws more, and a better "
             "generator draws better ones."
+        )
+    varied = result["variety"]
+    if varied is not None and varied < ALIKE:
+        found.append(
+            f"What was kept is much alike: two pictures of a class differ by {percent(varied, 0)} of what "
+            "two real ones do. They add little that is new."
         )
     if steps["with"] is not None and abs(steps["with"] - steps["plain"]) > UNEVEN * steps["plain"]:
         found.append(

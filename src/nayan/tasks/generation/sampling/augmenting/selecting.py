@@ -27,6 +27,7 @@ from nayan.tasks.generation.sampling.augmenting.choosing import (
     keep_wanted,
     near_limit,
     tally,
+    variety,
 )
 from nayan.tasks.generation.sampling.drawing import Asked, draw_pictures, drawn_noise
 
@@ -62,7 +63,8 @@ class Selection:
         nearest: (N,) positions of the nearest training picture in `real`.
         real: the training pictures as the generator was shown them.
         facts: JSON-serialisable: `classes`, a row of `tally` each; `real`, the same tests on held-out real
-            pictures, as shares; `near_limit`; `features`, by which pictures were compared.
+            pictures, as shares; `near_limit`; `variety` of what was kept; `features`, by which pictures were
+            compared.
     """
 
     drawn: Sequence[Image]
@@ -94,7 +96,7 @@ def select(
     noise = drawn_noise(spec, len(asked), seed=wanted.seed)
     names = tuple(train.classes[index] for index in asked)
     drawn = draw_pictures(generator, noise, Asked("label", places[asked], names))
-    real, _ = as_shown(train, spec.preprocess)
+    real, real_labels = as_shown(train, spec.preprocess)
     others, labels = as_shown(held_out, spec.preprocess)
     if len(real) <= NEIGHBOURS or not others:
         raise DataError(
@@ -111,11 +113,14 @@ def select(
     fates = keep_wanted(fates, asked, np.array(wanted.counts))
     control = Candidates(unseen, probabilities(classifier, others, train.classes), labels)
     shares = _shares(judge(control, train=known, limit=limit, confidence=sure))
+    kept = fates == KEPT
+    varied = variety(found[kept], asked[kept], known, real_labels)
     facts = {
         "classes": dict(zip(train.classes, tally(fates, asked, count), strict=True)),
         "real": shares,
         "real_pictures": len(others),
         "near_limit": round(limit, 4),
+        "variety": None if varied is None else round(varied, 4),
         "features": look.name,
     }
     return Selection(drawn, asked, fates, nearest(found, known)[0], real, facts)
